@@ -41,11 +41,11 @@ type follower struct {
 	through uint64        // the last record indexed
 	reached chan struct{} // closed and replaced whenever through grows
 	failure error         // why there is no index
-	hurry   chan struct{} // has a value while a query waits for through to grow
+	urgent  chan struct{} // has a value while a query waits for through to grow
 }
 
 func newFollower(d Deps) *follower {
-	return &follower{deps: d, reach: maxLag, reached: make(chan struct{}), hurry: make(chan struct{}, 1), damage: make(chan error, 1)}
+	return &follower{deps: d, reach: maxLag, reached: make(chan struct{}), urgent: make(chan struct{}, 1), damage: make(chan error, 1)}
 }
 
 // run indexes until ctx ends. No error ends it: the index is opened again, and rebuilt
@@ -196,7 +196,7 @@ func (f *follower) setPosition(through uint64) {
 // requestIndexing ends the pause of the index.
 func (f *follower) requestIndexing() {
 	select {
-	case f.hurry <- struct{}{}:
+	case f.urgent <- struct{}{}:
 	default: // already requested
 	}
 }

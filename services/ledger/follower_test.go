@@ -52,7 +52,7 @@ func TestFollower_RestsUntilAQueryWaits(t *testing.T) {
 			}
 		}()
 		began := time.Now()
-		got, err := f.gather(t.Context(), time.Hour, f.hurry, decoded)
+		got, err := f.gather(t.Context(), time.Hour, f.urgent, decoded)
 		require.NoError(t, err)
 		require.Len(t, got, 5)
 		require.Equal(t, time.Hour, time.Since(began), "nobody asked")
@@ -63,7 +63,7 @@ func TestFollower_RestsUntilAQueryWaits(t *testing.T) {
 			f.requestIndexing()
 			f.requestIndexing() // as every waiter does
 		}()
-		got, err = f.gather(t.Context(), time.Hour, f.hurry, decoded)
+		got, err = f.gather(t.Context(), time.Hour, f.urgent, decoded)
 		require.NoError(t, err)
 		require.Len(t, got, 1)
 		require.Zero(t, time.Since(began))

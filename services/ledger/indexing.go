@@ -16,7 +16,7 @@ import (
 // decodedAhead bounds the batches that are decoded ahead of the writer.
 const decodedAhead = 2
 
-// yieldFrom is the batch from which the index rests as long as it worked while reports
+// yieldFrom is the batch from which the index pauses as long as it worked while reports
 // are being stored: notifying desks is more important than queries.
 const yieldFrom = 500
 
@@ -41,10 +41,10 @@ func (f *follower) take(ctx context.Context, batch []event.Stored, decoded chan<
 // add indexes decoded records, all waiting ones in one transaction.
 func (f *follower) add(ctx context.Context, x *index.Index, decoded <-chan []extract.Item) error {
 	progress := rate.Sometimes{Interval: progressEvery}
-	var rest time.Duration
-	hurry := f.hurry
+	var pause time.Duration
+	urgent := f.urgent
 	for {
-		items, err := f.gather(ctx, rest, hurry, decoded)
+		items, err := f.gather(ctx, pause, urgent, decoded)
 		if err != nil {
 			return err
 		}
@@ -64,20 +64,20 @@ func (f *follower) add(ctx context.Context, x *index.Index, decoded <-chan []ext
 			})
 		}
 		took := clock.Steady().Sub(began)
-		hurry, rest = f.hurry, indexEvery-took
+		urgent, pause = f.urgent, indexEvery-took
 		switch {
 		case last < f.head.Load():
-			rest = 0
+			pause = 0
 		case len(items) >= yieldFrom && f.deps.Bus.IsWriting():
-			hurry, rest = nil, max(took, rest) // even if a query waits
+			urgent, pause = nil, max(took, pause) // even if a query waits
 		}
 	}
 }
 
-// gather returns decoded records for one transaction: all that arrive until the rest is
+// gather returns decoded records for one transaction: all that arrive until the pause is
 // over or a query waits for them.
-func (f *follower) gather(ctx context.Context, rest time.Duration, hurry <-chan struct{}, decoded <-chan []extract.Item) (items []extract.Item, err error) {
-	over := time.After(rest)
+func (f *follower) gather(ctx context.Context, pause time.Duration, urgent <-chan struct{}, decoded <-chan []extract.Item) (items []extract.Item, err error) {
+	pauseEnd := time.After(pause)
 	for more := decoded; ; {
 		if len(items) >= index.MaxBatch {
 			more = nil
@@ -88,16 +88,16 @@ func (f *follower) gather(ctx context.Context, rest time.Duration, hurry <-chan 
 			continue
 		default:
 		}
-		if len(items) > 0 && over == nil {
+		if len(items) > 0 && pauseEnd == nil {
 			return items, nil
 		}
 		select {
 		case next := <-more:
 			items = append(items, next...)
-		case <-over:
-			over, hurry = nil, nil
-		case <-hurry:
-			over, hurry = nil, nil
+		case <-pauseEnd:
+			pauseEnd, urgent = nil, nil
+		case <-urgent:
+			pauseEnd, urgent = nil, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

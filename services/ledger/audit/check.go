@@ -26,9 +26,9 @@ type checks struct {
 	wanted chan struct{}
 	waited chan struct{} // has a value once somebody waits
 
-	mu    sync.Mutex
-	state api.AuditAnswer
-	hurry bool
+	mu     sync.Mutex
+	state  api.AuditAnswer
+	urgent bool
 }
 
 // want starts a check as soon as none is running.
@@ -42,14 +42,14 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-func (c *checks) isHurried() bool {
+func (c *checks) isUrgent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.hurry
+	return c.urgent
 }
 
-// rest sleeps, but ends early if somebody waits.
-func (c *checks) rest(ctx context.Context, d time.Duration) {
+// pause sleeps, but ends early if somebody waits.
+func (c *checks) pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
 	case <-c.waited:
@@ -106,7 +106,7 @@ func (l *Log) checkOnce(ctx context.Context) error {
 	}
 	now := machine.Now()
 	c.mu.Lock()
-	c.state.Running, c.hurry = false, false
+	c.state.Running, c.urgent = false, false
 	if err == nil {
 		c.state.Ended, c.state.Damage, c.state.Removed = &now, l.found(), l.removals.total()
 	}
@@ -202,11 +202,11 @@ func (l *Log) pace() func(ctx context.Context, through uint64, worked time.Durat
 		l.checks.state.Checked = through
 		l.checks.mu.Unlock()
 		switch {
-		case l.checks.isHurried():
+		case l.checks.isUrgent():
 		case l.deps.Index.IsIndexBehind(), l.deps.Stream.IsWriting():
-			l.checks.rest(ctx, restFactorBusy*worked)
+			l.checks.pause(ctx, restFactorBusy*worked)
 		default:
-			l.checks.rest(ctx, restFactor*worked)
+			l.checks.pause(ctx, restFactor*worked)
 		}
 	}
 }
@@ -242,7 +242,7 @@ func (l *Log) compare(ctx context.Context, from, to uint64, paced func(context.C
 	}
 	for ; from <= to; from += compareRun {
 		lead := bus.Ahead
-		if paced != nil && !l.checks.isHurried() {
+		if paced != nil && !l.checks.isUrgent() {
 			lead = bus.AheadGently
 		}
 		if err := l.deps.Stream.Range(ctx, from, min(to, from+compareRun-1), lead, compareBatch); err != nil {
@@ -252,7 +252,7 @@ func (l *Log) compare(ctx context.Context, from, to uint64, paced func(context.C
 	return l.VerifyAbsent(ctx, next, to)
 }
 
-// compareRun is how many records are read before isHurried is checked again.
+// compareRun is how many records are read before isUrgent is checked again.
 const compareRun = 50_000
 
 func consecutive(batch []event.Stored) int {
@@ -439,7 +439,7 @@ func (l *Log) Audit(_ context.Context, q api.AuditRequest) (api.AuditAnswer, err
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state.Running || c.state.ID <= q.After {
-		c.hurry = true
+		c.urgent = true
 		signal(c.waited)
 	}
 	if c.state.ID <= q.After && !c.state.Running {

@@ -68,7 +68,7 @@ func (w *world) checkedOnce() {
 	require.Eventually(w.t, func() bool {
 		w.log.checks.mu.Lock()
 		defer w.log.checks.mu.Unlock()
-		w.log.checks.hurry = true
+		w.log.checks.urgent = true
 		return w.log.checks.state.Ended != nil
 	}, 30*time.Second, 5*time.Millisecond)
 }

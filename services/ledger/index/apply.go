@@ -117,20 +117,20 @@ func (x *Index) commit(ctx context.Context, items []extract.Item) (err error) {
 		defer x.mu.Unlock()
 		err = errors.Join(err, x.loadMemory(context.WithoutCancel(ctx)))
 	}()
-	w := newWriting(x)
-	if err := w.startChunk(x.chunkOf(items[0].Sequence)); err != nil {
+	tx := newTransaction(x)
+	if err := tx.startChunk(x.chunkOf(items[0].Sequence)); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
-	if err := w.preload(items); err != nil {
+	if err := tx.preload(items); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	for i := range items {
-		if err := w.add(&items[i]); err != nil {
+		if err := tx.add(&items[i]); err != nil {
 			return fmt.Errorf("ledger: index record %d: %w", items[i].Sequence, err)
 		}
 	}
 	last := items[len(items)-1]
-	if err := w.flush(last.Sequence, last.Salt); err != nil {
+	if err := tx.flush(last.Sequence, last.Salt); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	x.mu.Lock()
@@ -138,7 +138,7 @@ func (x *Index) commit(ctx context.Context, items []extract.Item) (err error) {
 	if _, err := x.writer.ExecContext(context.Background(), "COMMIT"); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
-	w.merge()
+	tx.merge()
 	x.seq = last.Sequence
 	return nil
 }
@@ -161,27 +161,27 @@ func (x *Index) checkpoint(ctx context.Context) error {
 }
 
 // add indexes one record.
-func (w *writing) add(it *extract.Item) error {
+func (tx *transaction) add(it *extract.Item) error {
 	if it.Removal != nil {
-		return w.remove(it)
+		return tx.remove(it)
 	}
 	if it.Address.Incident == "" {
 		return nil
 	}
-	inc, err := w.incident(it.Address.Operator, it.Address.Incident)
+	inc, err := tx.incident(it.Address.Operator, it.Address.Incident)
 	if err != nil {
 		return err
 	}
-	if err := w.addToStory(inc, it, it.Address.Kind); err != nil || it.Err != nil {
+	if err := tx.addToStory(inc, it, it.Address.Kind); err != nil || it.Err != nil {
 		return err
 	}
 	switch {
 	case it.Revision != nil:
-		return w.addRevision(inc, it)
+		return tx.addRevision(inc, it)
 	case it.Escalation != nil:
-		return w.addEscalation(inc, it)
+		return tx.addEscalation(inc, it)
 	case it.Acknowledgement != nil:
-		return w.outcome(inc, it, func(o *outcome) bool {
+		return tx.outcome(inc, it, func(o *outcome) bool {
 			if o.acknowledged != 0 {
 				return false // the first counts
 			}
@@ -189,7 +189,7 @@ func (w *writing) add(it *extract.Item) error {
 			return true
 		})
 	case it.Overdue != nil:
-		return w.outcome(inc, it, func(o *outcome) bool {
+		return tx.outcome(inc, it, func(o *outcome) bool {
 			if o.overdue != 0 {
 				return false
 			}
@@ -197,13 +197,13 @@ func (w *writing) add(it *extract.Item) error {
 			return true
 		})
 	case it.Closing != "":
-		return w.addClosing(inc, it)
+		return tx.addClosing(inc, it)
 	}
 	return nil
 }
 
-func (w *writing) addToStory(inc *incident, it *extract.Item, kind string) error {
-	return w.insert(insertStory, it.Sequence, inc.id, kindNumber(kind), it.At.UnixNano())
+func (tx *transaction) addToStory(inc *incident, it *extract.Item, kind string) error {
+	return tx.insert(insertStory, it.Sequence, inc.id, kindNumber(kind), it.At.UnixNano())
 }
 
 func kindNumber(name string) int {
@@ -218,82 +218,82 @@ func kindName(number int) string {
 	return ""
 }
 
-func (w *writing) addRevision(inc *incident, it *extract.Item) error {
+func (tx *transaction) addRevision(inc *incident, it *extract.Item) error {
 	r := it.Revision
-	terms, err := w.termsOf(&r.Entry)
+	terms, err := tx.termsOf(&r.Entry)
 	if err != nil {
 		return err
 	}
-	if err := w.insert(insertRevision, it.Sequence, inc.id, r.Number, r.Row); err != nil {
+	if err := tx.insert(insertRevision, it.Sequence, inc.id, r.Number, r.Row); err != nil {
 		return err
 	}
-	w.added = append(w.added, addition{w.index.positionOf(it.Sequence), terms, extract.KindIncidentTitle, &r.Entry, nil})
+	tx.added = append(tx.added, addition{tx.index.positionOf(it.Sequence), terms, extract.KindIncidentTitle, &r.Entry, nil})
 	if inc.record != 0 && r.Number <= inc.revision {
 		return nil // the revision with the highest number is current
 	}
 	if inc.record != 0 {
-		if err := w.put(extract.FlagCurrent, inc.record, false); err != nil {
+		if err := tx.put(extract.FlagCurrent, inc.record, false); err != nil {
 			return err
 		}
 	}
 	inc.record, inc.revision, inc.changed = it.Sequence, r.Number, true
-	return w.makeCurrent(inc)
+	return tx.makeCurrent(inc)
 }
 
 // makeCurrent makes a revision the current one of its incident for queries, with its desks.
-func (w *writing) makeCurrent(inc *incident) error {
-	if err := w.put(extract.FlagCurrent, inc.record, true); err != nil {
+func (tx *transaction) makeCurrent(inc *incident) error {
+	if err := tx.put(extract.FlagCurrent, inc.record, true); err != nil {
 		return err
 	}
-	if err := w.loadDesks(inc); err != nil {
+	if err := tx.loadDesks(inc); err != nil {
 		return err
 	}
 	for _, d := range inc.desks {
-		if err := w.setDeskTerms(inc, d); err != nil {
+		if err := tx.setDeskTerms(inc, d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *writing) setDeskTerms(inc *incident, d *desk) error {
+func (tx *transaction) setDeskTerms(inc *incident, d *desk) error {
 	if inc.record == 0 {
 		return nil
 	}
 	return errors.Join(
-		w.put(extract.KindTold.Term(d.number), inc.record, d.told > 0),
-		w.put(extract.KindOpenAt.Term(d.number), inc.record, d.told > d.closed))
+		tx.put(extract.KindTold.Term(d.number), inc.record, d.told > 0),
+		tx.put(extract.KindOpenAt.Term(d.number), inc.record, d.told > d.closed))
 }
 
-func (w *writing) addEscalation(inc *incident, it *extract.Item) error {
+func (tx *transaction) addEscalation(inc *incident, it *extract.Item) error {
 	e := it.Escalation
-	to, err := w.term(extract.Named{Kind: extract.KindTold, Value: it.Address.Desk})
+	to, err := tx.term(extract.Named{Kind: extract.KindTold, Value: it.Address.Desk})
 	if err != nil {
 		return err
 	}
-	n, err := w.count(insertTold, inc.id, to.Number(), it.Address.Last, it.Sequence, e.By, int(e.Effect))
+	n, err := tx.count(insertTold, inc.id, to.Number(), it.Address.Last, it.Sequence, e.By, int(e.Effect))
 	if err != nil || n == 0 {
 		return err
 	}
-	terms, err := w.termsOf(&e.Entry)
+	terms, err := tx.termsOf(&e.Entry)
 	if err != nil {
 		return err
 	}
-	if err := w.exec(insertEscalation, it.Sequence, e.Reported, e.By, e.Row); err != nil {
+	if err := tx.exec(insertEscalation, it.Sequence, e.Reported, e.By, e.Row); err != nil {
 		return err
 	}
-	w.added = append(w.added, addition{w.index.positionOf(it.Sequence), terms, extract.KindTitle, &e.Entry, e})
-	if err := w.put(extract.FlagOpen, it.Sequence, e.Effect != extract.EffectOwnAct); err != nil {
+	tx.added = append(tx.added, addition{tx.index.positionOf(it.Sequence), terms, extract.KindTitle, &e.Entry, e})
+	if err := tx.put(extract.FlagOpen, it.Sequence, e.Effect != extract.EffectOwnAct); err != nil {
 		return err
 	}
-	return w.noteEscalation(inc, to.Number(), it.Sequence, e.Effect)
+	return tx.noteEscalation(inc, to.Number(), it.Sequence, e.Effect)
 }
 
-func (w *writing) noteEscalation(inc *incident, number int64, record uint64, what extract.Effect) error {
+func (tx *transaction) noteEscalation(inc *incident, number int64, record uint64, what extract.Effect) error {
 	if what == extract.EffectNone {
 		return nil
 	}
-	if err := w.loadDesks(inc); err != nil {
+	if err := tx.loadDesks(inc); err != nil {
 		return err
 	}
 	d := inc.desk(number)
@@ -301,21 +301,21 @@ func (w *writing) noteEscalation(inc *incident, number int64, record uint64, wha
 		return nil
 	}
 	d.told, d.changed = max(d.told, record), true
-	return w.setDeskTerms(inc, d)
+	return tx.setDeskTerms(inc, d)
 }
 
-func (w *writing) addClosing(inc *incident, it *extract.Item) error {
-	by, err := w.term(extract.Named{Kind: extract.KindTold, Value: it.Address.Desk})
+func (tx *transaction) addClosing(inc *incident, it *extract.Item) error {
+	by, err := tx.term(extract.Named{Kind: extract.KindTold, Value: it.Address.Desk})
 	if err != nil {
 		return err
 	}
-	if err := w.exec(insertClosing, it.Sequence, by.Number(), it.Closing); err != nil {
+	if err := tx.exec(insertClosing, it.Sequence, by.Number(), it.Closing); err != nil {
 		return err
 	}
-	if err := w.loadDesks(inc); err != nil {
+	if err := tx.loadDesks(inc); err != nil {
 		return err
 	}
 	d := inc.desk(by.Number())
 	d.closed, d.changed = max(d.closed, it.Sequence), true
-	return w.setDeskTerms(inc, d)
+	return tx.setDeskTerms(inc, d)
 }

@@ -52,23 +52,23 @@ func (k known) drop(i *incident) { delete(k, [2]string{i.operator, i.incident}) 
 
 // incident returns an incident by its tokens, creating it if it is new. It is written at
 // the end of the transaction.
-func (w *writing) incident(operator, name string) (*incident, error) {
-	known := w.index.known
+func (tx *transaction) incident(operator, name string) (*incident, error) {
+	known := tx.index.known
 	i := known.get(operator, name)
 	if i == nil {
 		i = &incident{operator: operator, incident: name}
 		known.add(i)
-		if err := w.lookUp([]*incident{i}); err != nil {
+		if err := tx.lookUp([]*incident{i}); err != nil {
 			return nil, err
 		}
 	}
-	w.use(i)
+	tx.use(i)
 	return i, nil
 }
 
 // preload looks up all items' incidents that are not known yet.
-func (w *writing) preload(items []extract.Item) error {
-	known := w.index.known
+func (tx *transaction) preload(items []extract.Item) error {
+	known := tx.index.known
 	var unknown []*incident
 	for i := range items {
 		a := &items[i].Address
@@ -79,7 +79,7 @@ func (w *writing) preload(items []extract.Item) error {
 		known.add(unknown[len(unknown)-1]) // so that it is looked up once
 	}
 	for some := range slices.Chunk(unknown, namesAtOnce) {
-		if err := w.lookUp(some); err != nil {
+		if err := tx.lookUp(some); err != nil {
 			return err
 		}
 	}
@@ -88,8 +88,8 @@ func (w *writing) preload(items []extract.Item) error {
 
 // lookUp reads incidents by their tokens, namesAtOnce at most; those that are not in the
 // file are new. They must be in known already.
-func (w *writing) lookUp(unknown []*incident) error {
-	x := w.index
+func (tx *transaction) lookUp(unknown []*incident) error {
+	x := tx.index
 	var names [2 * namesAtOnce]any // unused ones are null, which matches no name
 	for k, i := range unknown {
 		names[2*k], names[2*k+1] = i.incident, i.operator
@@ -118,18 +118,18 @@ func (w *writing) lookUp(unknown []*incident) error {
 }
 
 // use marks an incident to be written at the end of the transaction if it changes.
-func (w *writing) use(i *incident) {
+func (tx *transaction) use(i *incident) {
 	if !i.active {
 		i.active = true
-		w.active = append(w.active, i)
+		tx.active = append(tx.active, i)
 	}
 }
 
-func (w *writing) loadDesks(i *incident) error {
+func (tx *transaction) loadDesks(i *incident) error {
 	if i.loaded {
 		return nil
 	}
-	rows, err := w.index.prepared[selectDesks].Query(i.id)
+	rows, err := tx.index.prepared[selectDesks].Query(i.id)
 	if err != nil {
 		return err
 	}
@@ -141,23 +141,23 @@ func (w *writing) loadDesks(i *incident) error {
 	})
 }
 
-func (w *writing) saveAll() error {
-	for _, i := range w.active {
-		if err := w.save(i); err != nil {
+func (tx *transaction) saveAll() error {
+	for _, i := range tx.active {
+		if err := tx.save(i); err != nil {
 			return err
 		}
 	}
-	w.active = nil
-	return w.flushRows()
+	tx.active = nil
+	return tx.flushRows()
 }
 
-func (w *writing) save(i *incident) (err error) {
+func (tx *transaction) save(i *incident) (err error) {
 	i.active = false
 	switch {
 	case i.isNew:
-		err = w.insert(insertIncident, i.id, i.operator, i.incident, i.record, i.revision)
+		err = tx.insert(insertIncident, i.id, i.operator, i.incident, i.record, i.revision)
 	case i.changed:
-		err = w.exec(updateIncident, i.record, i.revision, i.id)
+		err = tx.exec(updateIncident, i.record, i.revision, i.id)
 	}
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func (w *writing) save(i *incident) (err error) {
 		if !d.changed {
 			continue
 		}
-		if err := w.exec(putDesk, i.id, d.number, d.told, d.closed); err != nil {
+		if err := tx.exec(putDesk, i.id, d.number, d.told, d.closed); err != nil {
 			return err
 		}
 		d.changed = false

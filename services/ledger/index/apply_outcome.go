@@ -24,13 +24,13 @@ func (o *outcome) isOverdue(by *int64) bool {
 	return o.overdue != 0 && (o.acknowledged == 0 || o.acknowledged > o.overdue || o.late(by))
 }
 
-func (w *writing) outcome(inc *incident, it *extract.Item, change func(*outcome) bool) error {
-	desk, known := w.index.words.Term(extract.Named{Kind: extract.KindTold, Value: it.Address.Desk})
+func (tx *transaction) outcome(inc *incident, it *extract.Item, change func(*outcome) bool) error {
+	desk, known := tx.index.words.Term(extract.Named{Kind: extract.KindTold, Value: it.Address.Desk})
 	if !known {
 		return nil
 	}
-	row := w.index.prepared[selectOutcome].QueryRow(inc.id, desk.Number(), it.Address.Last)
-	return w.changeOutcome(row, change)
+	row := tx.index.prepared[selectOutcome].QueryRow(inc.id, desk.Number(), it.Address.Last)
+	return tx.changeOutcome(row, change)
 }
 
 const outcomeColumns = `t.record, t.acknowledge_by, t.tells, COALESCE(o.acknowledged, 0), COALESCE(o.acknowledged_at, 0), COALESCE(o.acknowledged_by, ''),
@@ -38,7 +38,7 @@ const outcomeColumns = `t.record, t.acknowledge_by, t.tells, COALESCE(o.acknowle
 
 // changeOutcome changes the outcome of the escalation in a row of outcomeColumns, if
 // there is one.
-func (w *writing) changeOutcome(row *sql.Row, change func(*outcome) bool) error {
+func (tx *transaction) changeOutcome(row *sql.Row, change func(*outcome) bool) error {
 	var record uint64
 	var by *int64
 	var effect extract.Effect
@@ -53,11 +53,11 @@ func (w *writing) changeOutcome(row *sql.Row, change func(*outcome) bool) error 
 	if !change(&o) {
 		return nil
 	}
-	if err := w.exec(putOutcome, record, o.acknowledged, o.acknowledgedAt, o.acknowledgedBy, o.overdue, o.overdueAt); err != nil {
+	if err := tx.exec(putOutcome, record, o.acknowledged, o.acknowledgedAt, o.acknowledgedBy, o.overdue, o.overdueAt); err != nil {
 		return err
 	}
 	for _, c := range outcomeTerms(o, by, effect) {
-		if err := w.put(c.term, record, c.on); err != nil {
+		if err := tx.put(c.term, record, c.on); err != nil {
 			return err
 		}
 	}

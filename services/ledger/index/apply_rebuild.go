@@ -11,54 +11,54 @@ import (
 )
 
 // rebuildIncident rebuilds an incident from its remaining records.
-func (w *writing) rebuildIncident(id int64) error {
+func (tx *transaction) rebuildIncident(id int64) error {
 	var operator, name string
 	var left bool
-	err := w.index.writer.QueryRowContext(context.Background(), `SELECT operator, incident, EXISTS (SELECT 1 FROM story WHERE incident = id)
+	err := tx.index.writer.QueryRowContext(context.Background(), `SELECT operator, incident, EXISTS (SELECT 1 FROM story WHERE incident = id)
 		FROM incidents WHERE id = ?`, id).Scan(&operator, &name, &left)
 	if err != nil {
 		return err
 	}
-	inc, err := w.incident(operator, name)
+	inc, err := tx.incident(operator, name)
 	if err != nil {
 		return err
 	}
-	if err := w.run("DELETE FROM desks WHERE incident = ?", id); err != nil {
+	if err := tx.run("DELETE FROM desks WHERE incident = ?", id); err != nil {
 		return err
 	}
 	if !left {
-		w.index.known.drop(inc)
+		tx.index.known.drop(inc)
 		inc.desks, inc.changed = nil, false
-		return w.run("DELETE FROM incidents WHERE id = ?", id)
+		return tx.run("DELETE FROM incidents WHERE id = ?", id)
 	}
 	before := inc.record
 	inc.record, inc.revision, inc.changed = 0, 0, true
-	err = w.index.writer.QueryRowContext(context.Background(), `SELECT r.record, r.revision FROM story AS s JOIN revisions AS r ON r.record = s.seq
+	err = tx.index.writer.QueryRowContext(context.Background(), `SELECT r.record, r.revision FROM story AS s JOIN revisions AS r ON r.record = s.seq
 		WHERE s.incident = ? ORDER BY r.revision DESC, r.record LIMIT 1`, id).Scan(&inc.record, &inc.revision)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	if before != 0 {
-		if err := w.clearCurrent(before); err != nil {
+		if err := tx.clearCurrent(before); err != nil {
 			return err
 		}
 	}
-	if err := w.rebuildDesks(inc); err != nil || inc.record == 0 {
+	if err := tx.rebuildDesks(inc); err != nil || inc.record == 0 {
 		return err
 	}
-	if err := w.clearCurrent(inc.record); err != nil { // it may still have the desks of its own time
+	if err := tx.clearCurrent(inc.record); err != nil { // it may still have the desks of its own time
 		return err
 	}
-	return w.makeCurrent(inc)
+	return tx.makeCurrent(inc)
 }
 
 // clearCurrent removes a revision from the answers to queries.
-func (w *writing) clearCurrent(record uint64) error {
-	if err := w.put(extract.FlagCurrent, record, false); err != nil {
+func (tx *transaction) clearCurrent(record uint64) error {
+	if err := tx.put(extract.FlagCurrent, record, false); err != nil {
 		return err
 	}
-	for n := range w.index.words.Names(extract.KindTold) {
-		err := errors.Join(w.put(extract.KindTold.Term(int64(n)), record, false), w.put(extract.KindOpenAt.Term(int64(n)), record, false))
+	for n := range tx.index.words.Names(extract.KindTold) {
+		err := errors.Join(tx.put(extract.KindTold.Term(int64(n)), record, false), tx.put(extract.KindOpenAt.Term(int64(n)), record, false))
 		if err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (w *writing) clearCurrent(record uint64) error {
 
 // rebuildDesks rebuilds the desks of an incident from the remaining escalations and
 // closings.
-func (w *writing) rebuildDesks(inc *incident) error {
+func (tx *transaction) rebuildDesks(inc *incident) error {
 	type act struct {
 		record uint64
 		desk   int64
@@ -76,7 +76,7 @@ func (w *writing) rebuildDesks(inc *incident) error {
 		closes bool
 	}
 	var acts []act
-	err := w.query("SELECT record, desk, tells FROM told WHERE incident = ?", []any{inc.id}, func(rows *sql.Rows) error {
+	err := tx.query("SELECT record, desk, tells FROM told WHERE incident = ?", []any{inc.id}, func(rows *sql.Rows) error {
 		var a act
 		err := rows.Scan(&a.record, &a.desk, &a.effect)
 		acts = append(acts, a)
@@ -85,7 +85,7 @@ func (w *writing) rebuildDesks(inc *incident) error {
 	if err != nil {
 		return err
 	}
-	err = w.query("SELECT c.record, c.desk FROM story AS s JOIN closings AS c ON c.record = s.seq WHERE s.incident = ?", []any{inc.id}, func(rows *sql.Rows) error {
+	err = tx.query("SELECT c.record, c.desk FROM story AS s JOIN closings AS c ON c.record = s.seq WHERE s.incident = ?", []any{inc.id}, func(rows *sql.Rows) error {
 		a := act{closes: true}
 		err := rows.Scan(&a.record, &a.desk)
 		acts = append(acts, a)

@@ -17,21 +17,21 @@ import (
 // counts as not acknowledged, and an incident whose last revision was removed is shown
 // with the revision before it. An administrator who removes only an acknowledgement by
 // order has to know that.
-func (w *writing) remove(it *extract.Item) error {
+func (tx *transaction) remove(it *extract.Item) error {
 	r := it.Removal
 	if r.AppliesAt(it.Sequence) {
-		if err := w.deleteAll(r); err != nil {
+		if err := tx.deleteAll(r); err != nil {
 			return err
 		}
 	}
 	if r.Operator == "" || r.Incident == "" {
 		return nil
 	}
-	inc, err := w.incident(r.Operator, r.Incident)
+	inc, err := tx.incident(r.Operator, r.Incident)
 	if err != nil {
 		return err
 	}
-	return w.addToStory(inc, it, event.KindRemoved)
+	return tx.addToStory(inc, it, event.KindRemoved)
 }
 
 type storyRecord struct {
@@ -41,47 +41,47 @@ type storyRecord struct {
 }
 
 // deleteAll deletes the records that a removal names from the whole index.
-func (w *writing) deleteAll(removal *event.Removal) error {
-	w.index.erase = true
-	if err := w.saveAll(); err != nil { // so that the file is up to date
+func (tx *transaction) deleteAll(removal *event.Removal) error {
+	tx.index.erase = true
+	if err := tx.saveAll(); err != nil { // so that the file is up to date
 		return err
 	}
-	records, err := w.storyRecord(removal)
+	records, err := tx.storyRecord(removal)
 	if err != nil {
 		return err
 	}
 	var incidents []int64
 	chunks := map[uint64]*postings.Set{}
 	for _, r := range records {
-		if err := w.deleteOne(r); err != nil {
+		if err := tx.deleteOne(r); err != nil {
 			return err
 		}
 		incidents = append(incidents, r.incident)
-		chunk := w.index.chunkOf(r.seq)
+		chunk := tx.index.chunkOf(r.seq)
 		if chunks[chunk] == nil {
 			chunks[chunk] = new(postings.Set)
 		}
-		chunks[chunk].Add(w.index.positionOf(r.seq))
+		chunks[chunk].Add(tx.index.positionOf(r.seq))
 	}
 	slices.Sort(incidents)
 	for _, id := range slices.Compact(incidents) {
-		if err := w.rebuildIncident(id); err != nil {
+		if err := tx.rebuildIncident(id); err != nil {
 			return err
 		}
 	}
-	if err := w.flushPostings(); err != nil {
+	if err := tx.flushPostings(); err != nil {
 		return err
 	}
 	for chunk, gone := range chunks {
-		if err := w.deletePostings(chunk, gone); err != nil {
+		if err := tx.deletePostings(chunk, gone); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *writing) storyRecord(removal *event.Removal) (out []storyRecord, err error) {
-	err = w.query("SELECT seq, incident, kind FROM story WHERE seq BETWEEN ? AND ? ORDER BY seq", []any{removal.First, removal.Last()}, func(rows *sql.Rows) error {
+func (tx *transaction) storyRecord(removal *event.Removal) (out []storyRecord, err error) {
+	err = tx.query("SELECT seq, incident, kind FROM story WHERE seq BETWEEN ? AND ? ORDER BY seq", []any{removal.First, removal.Last()}, func(rows *sql.Rows) error {
 		var s storyRecord
 		var kind int
 		err := rows.Scan(&s.seq, &s.incident, &kind)
@@ -95,45 +95,45 @@ func (w *writing) storyRecord(removal *event.Removal) (out []storyRecord, err er
 }
 
 // query and run are for rare statements, which are prepared each time.
-func (w *writing) query(text string, args []any, each func(*sql.Rows) error) error {
-	rows, err := w.index.writer.QueryContext(context.Background(), text, args...)
+func (tx *transaction) query(text string, args []any, each func(*sql.Rows) error) error {
+	rows, err := tx.index.writer.QueryContext(context.Background(), text, args...)
 	if err != nil {
 		return err
 	}
 	return eachRow(rows, func() error { return each(rows) })
 }
 
-func (w *writing) run(text string, args ...any) error {
-	_, err := w.index.writer.ExecContext(context.Background(), text, args...)
-	w.index.unsaved++
+func (tx *transaction) run(text string, args ...any) error {
+	_, err := tx.index.writer.ExecContext(context.Background(), text, args...)
+	tx.index.unsaved++
 	return err
 }
 
 // deleteOne deletes the rows of a record, and undoes its effect on another.
-func (w *writing) deleteOne(r storyRecord) error {
-	if err := w.run("DELETE FROM story WHERE seq = ?", r.seq); err != nil {
+func (tx *transaction) deleteOne(r storyRecord) error {
+	if err := tx.run("DELETE FROM story WHERE seq = ?", r.seq); err != nil {
 		return err
 	}
 	switch r.kind {
 	case event.KindGraded:
-		return w.run("DELETE FROM revisions WHERE record = ?", r.seq)
+		return tx.run("DELETE FROM revisions WHERE record = ?", r.seq)
 	case event.KindClosed:
-		return w.run("DELETE FROM closings WHERE record = ?", r.seq)
+		return tx.run("DELETE FROM closings WHERE record = ?", r.seq)
 	case event.KindEscalated:
 		return errors.Join(
-			w.run("DELETE FROM told WHERE incident = ? AND record = ?", r.incident, r.seq),
-			w.run("DELETE FROM escalations WHERE record = ?", r.seq),
-			w.run("DELETE FROM outcomes WHERE record = ?", r.seq))
+			tx.run("DELETE FROM told WHERE incident = ? AND record = ?", r.incident, r.seq),
+			tx.run("DELETE FROM escalations WHERE record = ?", r.seq),
+			tx.run("DELETE FROM outcomes WHERE record = ?", r.seq))
 	case event.KindAcknowledged, event.KindOverdue:
-		return w.undo(r)
+		return tx.undo(r)
 	}
 	return nil
 }
 
 // undo undoes the effect of an acknowledgement or an overdue record.
-func (w *writing) undo(r storyRecord) error {
-	row := w.index.writer.QueryRowContext(context.Background(), "SELECT "+outcomeColumns+" WHERE t.incident = ?1 AND (o.acknowledged = ?2 OR o.overdue = ?2)", r.incident, r.seq)
-	return w.changeOutcome(row, func(o *outcome) bool {
+func (tx *transaction) undo(r storyRecord) error {
+	row := tx.index.writer.QueryRowContext(context.Background(), "SELECT "+outcomeColumns+" WHERE t.incident = ?1 AND (o.acknowledged = ?2 OR o.overdue = ?2)", r.incident, r.seq)
+	return tx.changeOutcome(row, func(o *outcome) bool {
 		if o.acknowledged == r.seq {
 			o.acknowledged, o.acknowledgedAt, o.acknowledgedBy = 0, 0, ""
 		} else {
@@ -144,16 +144,16 @@ func (w *writing) undo(r storyRecord) error {
 }
 
 // deletePostings deletes records from all postings of a chunk.
-func (w *writing) deletePostings(chunk uint64, gone *postings.Set) error {
-	if chunk == w.tail.chunk {
-		if w.gone == nil {
-			w.gone = new(postings.Set)
+func (tx *transaction) deletePostings(chunk uint64, gone *postings.Set) error {
+	if chunk == tx.tail.chunk {
+		if tx.gone == nil {
+			tx.gone = new(postings.Set)
 		}
-		w.gone.Or(gone)
+		tx.gone.Or(gone)
 		return nil
 	}
 	changed := map[spot][]byte{}
-	err := w.query("SELECT spot, bits FROM postings WHERE spot >= ? AND spot < ?", []any{spot{chunk, 0}.number(), spot{chunk + 1, 0}.number()}, func(rows *sql.Rows) error {
+	err := tx.query("SELECT spot, bits FROM postings WHERE spot >= ? AND spot < ?", []any{spot{chunk, 0}.number(), spot{chunk + 1, 0}.number()}, func(rows *sql.Rows) error {
 		var number int64
 		var raw []byte
 		if err := rows.Scan(&number, &raw); err != nil {
@@ -180,7 +180,7 @@ func (w *writing) deletePostings(chunk uint64, gone *postings.Set) error {
 		return err
 	}
 	for at, raw := range changed {
-		if err := w.storePostings(at, raw); err != nil {
+		if err := tx.storePostings(at, raw); err != nil {
 			return err
 		}
 	}

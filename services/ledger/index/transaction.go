@@ -9,8 +9,9 @@ import (
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
-// writing is one transaction, and the changes to make in memory once it has committed.
-type writing struct {
+// transaction is one transaction, and the changes to make in memory once it has
+// committed.
+type transaction struct {
 	index  *Index
 	tail   *tail // the growing chunk of this transaction; the index has another if this one is new
 	sealed []sealedChunk
@@ -39,71 +40,71 @@ type moved struct {
 	on   bool
 }
 
-func newWriting(x *Index) *writing {
+func newTransaction(x *Index) *transaction {
 	if len(x.known) > maxKnown {
 		clear(x.known)
 	}
-	return &writing{index: x, tail: x.tail, dirty: map[spot]*postings.Set{}}
+	return &transaction{index: x, tail: x.tail, dirty: map[spot]*postings.Set{}}
 }
 
-func (w *writing) exec(s statement, args ...any) error {
-	_, err := w.count(s, args...)
+func (tx *transaction) exec(s statement, args ...any) error {
+	_, err := tx.count(s, args...)
 	return err
 }
 
-func (w *writing) count(s statement, args ...any) (int64, error) {
-	res, err := w.index.prepared[s].Exec(args...)
+func (tx *transaction) count(s statement, args ...any) (int64, error) {
+	res, err := tx.index.prepared[s].Exec(args...)
 	if err != nil {
 		return 0, err
 	}
-	w.index.unsaved++
+	tx.index.unsaved++
 	return res.RowsAffected()
 }
 
 // insert is exec for the statements of bulk, whose rows are inserted together, at the
 // latest by flush.
-func (w *writing) insert(s statement, row ...any) error {
-	w.rows[s] = append(w.rows[s], row...)
-	w.index.unsaved++
-	if len(w.rows[s]) < rowsAtOnce*bulk[s] {
+func (tx *transaction) insert(s statement, row ...any) error {
+	tx.rows[s] = append(tx.rows[s], row...)
+	tx.index.unsaved++
+	if len(tx.rows[s]) < rowsAtOnce*bulk[s] {
 		return nil
 	}
-	err := w.exec(s, w.rows[s]...)
-	w.rows[s] = w.rows[s][:0]
+	err := tx.exec(s, tx.rows[s]...)
+	tx.rows[s] = tx.rows[s][:0]
 	return err
 }
 
-func (w *writing) flushRows() error {
+func (tx *transaction) flushRows() error {
 	for s, values := range bulk {
-		if len(w.rows[s]) == 0 {
+		if len(tx.rows[s]) == 0 {
 			continue
 		}
-		if err := w.run(statementTexts[s]+rowsOf(values, len(w.rows[s])/values), w.rows[s]...); err != nil {
+		if err := tx.run(statementTexts[s]+rowsOf(values, len(tx.rows[s])/values), tx.rows[s]...); err != nil {
 			return err
 		}
-		w.rows[s] = nil
+		tx.rows[s] = nil
 	}
 	return nil
 }
 
 // startChunk starts a chunk. The one before is complete: its postings are written.
-func (w *writing) startChunk(chunk uint64) error {
-	if w.tail != nil && w.tail.chunk == chunk {
+func (tx *transaction) startChunk(chunk uint64) error {
+	if tx.tail != nil && tx.tail.chunk == chunk {
 		return nil
 	}
-	if t := w.tail; t != nil {
-		if err := w.seal(t); err != nil {
+	if t := tx.tail; t != nil {
+		if err := tx.seal(t); err != nil {
 			return err
 		}
-		w.sealed = append(w.sealed, sealedChunk{t.chunk, t.times})
+		tx.sealed = append(tx.sealed, sealedChunk{t.chunk, t.times})
 	}
-	w.tail = newTail(chunk)
+	tx.tail = newTail(chunk)
 	return nil
 }
 
 // seal writes the postings of a chunk in order.
-func (w *writing) seal(t *tail) error {
-	if err := w.exec(insertChunk, t.chunk, t.times.Encode()); err != nil {
+func (tx *transaction) seal(t *tail) error {
+	if err := tx.exec(insertChunk, t.chunk, t.times.Encode()); err != nil {
 		return err
 	}
 	var terms []extract.Term
@@ -139,7 +140,7 @@ func (w *writing) seal(t *tail) error {
 		default:
 			raw = postings.EncodeList(t.lists[id])
 		}
-		if err := w.exec(putPostings, spot{t.chunk, id}.number(), raw); err != nil {
+		if err := tx.exec(putPostings, spot{t.chunk, id}.number(), raw); err != nil {
 			return err
 		}
 	}
@@ -147,22 +148,22 @@ func (w *writing) seal(t *tail) error {
 }
 
 // term returns the term of a name, creating it if it is new.
-func (w *writing) term(n extract.Named) (extract.Term, error) {
-	x := w.index
+func (tx *transaction) term(n extract.Named) (extract.Term, error) {
+	x := tx.index
 	if t, known := x.words.Term(n); known {
 		return t, nil
 	}
 	x.mu.Lock()
 	t := x.words.Add(n)
 	x.mu.Unlock()
-	return t, w.exec(insertTerm, int64(t), n.Value)
+	return t, tx.exec(insertTerm, int64(t), n.Value)
 }
 
-func (w *writing) termsOf(e *extract.Entry) ([]extract.Term, error) {
+func (tx *transaction) termsOf(e *extract.Entry) ([]extract.Term, error) {
 	terms := make([]extract.Term, 0, len(e.Flags)+len(e.Named))
 	terms = append(terms, e.Flags...)
 	for _, n := range e.Named {
-		t, err := w.term(n)
+		t, err := tx.term(n)
 		if err != nil {
 			return nil, err
 		}
@@ -172,14 +173,14 @@ func (w *writing) termsOf(e *extract.Entry) ([]extract.Term, error) {
 }
 
 // put gives a record a term that can change, or takes it away.
-func (w *writing) put(t extract.Term, record uint64, on bool) error {
-	x := w.index
+func (tx *transaction) put(t extract.Term, record uint64, on bool) error {
+	x := tx.index
 	chunk, p := x.chunkOf(record), x.positionOf(record)
-	if chunk == w.tail.chunk {
-		w.moves = append(w.moves, moved{t, p, on})
+	if chunk == tx.tail.chunk {
+		tx.moves = append(tx.moves, moved{t, p, on})
 		return nil
 	}
-	s := w.dirty[spot{chunk, t}]
+	s := tx.dirty[spot{chunk, t}]
 	if s == nil {
 		s = new(postings.Set)
 		var raw []byte
@@ -190,57 +191,57 @@ func (w *writing) put(t extract.Term, record uint64, on bool) error {
 		if err := postings.List(raw).AddTo(s); err != nil {
 			return err
 		}
-		w.dirty[spot{chunk, t}] = s
+		tx.dirty[spot{chunk, t}] = s
 	}
 	s.Put(p, on)
 	return nil
 }
 
 // flush writes everything gathered, and the position.
-func (w *writing) flush(seq uint64, salt string) error {
-	if err := w.saveAll(); err != nil {
+func (tx *transaction) flush(seq uint64, salt string) error {
+	if err := tx.saveAll(); err != nil {
 		return err
 	}
-	if err := w.flushPostings(); err != nil {
+	if err := tx.flushPostings(); err != nil {
 		return err
 	}
-	return w.exec(movePosition, seq, salt)
+	return tx.exec(movePosition, seq, salt)
 }
 
-func (w *writing) flushPostings() error {
-	for at, s := range w.dirty {
-		if err := w.storePostings(at, s.Encode()); err != nil {
+func (tx *transaction) flushPostings() error {
+	for at, s := range tx.dirty {
+		if err := tx.storePostings(at, s.Encode()); err != nil {
 			return err
 		}
 	}
-	clear(w.dirty)
+	clear(tx.dirty)
 	return nil
 }
 
 // storePostings writes postings, or deletes them if there are none.
-func (w *writing) storePostings(at spot, raw []byte) error {
-	w.changedSpots = append(w.changedSpots, at.number())
+func (tx *transaction) storePostings(at spot, raw []byte) error {
+	tx.changedSpots = append(tx.changedSpots, at.number())
 	if len(raw) == 0 {
-		return w.exec(dropPostings, at.number())
+		return tx.exec(dropPostings, at.number())
 	}
-	return w.exec(putPostings, at.number(), raw)
+	return tx.exec(putPostings, at.number(), raw)
 }
 
 // merge applies the committed changes in memory.
-func (w *writing) merge() {
-	x := w.index
-	x.cache.drop(w.changedSpots)
-	x.sealed, x.tail = append(x.sealed, w.sealed...), w.tail
-	for _, a := range w.added {
+func (tx *transaction) merge() {
+	x := tx.index
+	x.cache.drop(tx.changedSpots)
+	x.sealed, x.tail = append(x.sealed, tx.sealed...), tx.tail
+	for _, a := range tx.added {
 		x.tail.add(a.at, a.terms, a.title, a.entry)
 		if a.escalation != nil {
 			x.tail.times.Add(a.at, a.escalation.Reported, a.escalation.By)
 		}
 	}
-	for _, m := range w.moves {
+	for _, m := range tx.moves {
 		x.tail.put(m.term, m.at, m.on)
 	}
-	if w.gone != nil {
-		x.tail.forget(w.gone)
+	if tx.gone != nil {
+		x.tail.forget(tx.gone)
 	}
 }
