@@ -12,6 +12,9 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 export CGO_ENABLED := 0
 export GOFLAGS     ?= -trimpath
 
+# Some tests change owners, which only root may.
+ROOT := $(if $(filter 0,$(shell id -u)),-tags root)
+
 # The same sources give the same bytes, wherever they lie.
 BUILD := $(GO) build -trimpath -buildvcs=false
 
@@ -33,11 +36,11 @@ test: ## the tests
 	@dir=$$(mktemp -d /dev/shm/tocsin-test-XXXXXX 2>/dev/null) && [ "$$(df -Pk "$$dir" | awk 'END { print $$4 }')" -gt 4194304 ] && \
 		echo '#!/bin/sh' >"$$dir/runs" && chmod +x "$$dir/runs" && "$$dir/runs" || { rm -rf "$$dir"; dir=$$(mktemp -d); }; \
 	trap 'rm -rf "$$dir"' EXIT; trap 'exit 1' INT TERM; \
-	GOTMPDIR="$${GOTMPDIR:-$${TMPDIR:-/tmp}}" TMPDIR="$$dir" $(GO) test -ldflags=-w -p 3 -parallel 6 -timeout 300s $(PKG)
+	GOTMPDIR="$${GOTMPDIR:-$${TMPDIR:-/tmp}}" TMPDIR="$$dir" $(GO) test $(ROOT) -ldflags=-w -p 3 -parallel 6 -timeout 300s $(PKG)
 
 # With -short properties are tried a fifth as often: "make test" tries them in full.
 race: ## the tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -ldflags=-w -short -timeout 600s $(PKG)
+	CGO_ENABLED=1 $(GO) test -race $(ROOT) -ldflags=-w -short -timeout 600s $(PKG)
 
 lint: ## gofmt, the linters of .golangci.yml and the rules of the tree
 	@bad=$$(gofmt -l cmd internal schemas services); test -z "$$bad" || { echo "not formatted:"; echo "$$bad"; exit 1; }
