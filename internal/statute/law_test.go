@@ -243,7 +243,7 @@ func TestInForceByCalendarDate(t *testing.T) {
 		return out
 	}
 	midnight := time.Date(2025, 11, 1, 0, 0, 0, 0, event.Beijing)
-	assert.Equal(t, []string{"cn-cii-2021", "cn-cpl-2018", "cn-csirm-2025", "cn-netdata-2025", "cn-pipl-2021", "cn-xj-cii-2022", "cn-xj-netsec-2017"}, ids(midnight))
-	assert.Equal(t, []string{"cn-cii-2021", "cn-cpl-2018", "cn-netdata-2025", "cn-pipl-2021", "cn-xj-cii-2022", "cn-xj-netsec-2017"}, ids(midnight.Add(-1)))
-	assert.Empty(t, ids(time.Date(2017, 9, 30, 0, 0, 0, 0, event.Beijing)))
+	assert.Equal(t, []string{"cn-cii-2021", "cn-cpl-2018", "cn-csirm-2025", "cn-csl-2017", "cn-netdata-2025", "cn-pipl-2021", "cn-xj-cii-2022", "cn-xj-netsec-2017"}, ids(midnight))
+	assert.Equal(t, []string{"cn-cii-2021", "cn-cpl-2018", "cn-csl-2017", "cn-netdata-2025", "cn-pipl-2021", "cn-xj-cii-2022", "cn-xj-netsec-2017"}, ids(midnight.Add(-1)))
+	assert.Empty(t, ids(time.Date(2017, 5, 31, 0, 0, 0, 0, event.Beijing)))
 }

@@ -48,16 +48,33 @@ func TestPropertyMonthsBeforeIsNeverLess(t *testing.T) {
 	})
 }
 
-func TestRetentions_OfTheRegionsLawForItsFacilities(t *testing.T) {
+// The law of the whole country keeps records everywhere, that of a region those of its
+// facilities.
+func TestRetentions_OfTheLawInForceWhereTheFacilityIs(t *testing.T) {
 	set, err := Load(schemas.Statutes)
 	require.NoError(t, err)
-	now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
-	outside, within := Facility{Region: "310000"}, Facility{Region: "650100"}
-	require.Empty(t, set.Retentions(now, []Facility{outside}))
-	kept := set.Retentions(now, []Facility{outside, within})
-	require.Len(t, kept, 1)
-	require.Equal(t, Months(6), kept[0].Rule.Keep)
-	require.Equal(t, "cn-xj-netsec-2017", kept[0].Statute.ID)
-	require.NotEmpty(t, kept[0].Rule.Citation)
-	require.Empty(t, set.Retentions(time.Date(2017, 9, 30, 0, 0, 0, 0, event.Beijing), []Facility{within}))
+	outside, within, abroad := Facility{Region: "310000"}, Facility{Region: "650100"}, Facility{Jurisdiction: "EU"}
+	for _, c := range []struct {
+		day        string
+		facilities []Facility
+		want       []string
+	}{
+		{"2026-11-22", []Facility{outside}, []string{"cn-csl-2026"}},
+		{"2026-11-22", []Facility{outside, within}, []string{"cn-csl-2026", "cn-xj-netsec-2017"}},
+		{"2026-11-22", []Facility{abroad}, nil},
+		{"2026-01-01", []Facility{outside}, []string{"cn-csl-2026"}},
+		{"2025-12-31", []Facility{outside}, []string{"cn-csl-2017"}},
+		{"2017-09-30", []Facility{within}, []string{"cn-csl-2017"}},
+		{"2017-05-31", []Facility{within}, nil},
+	} {
+		day, err := parseDate(c.day)
+		require.NoError(t, err)
+		var got []string
+		for _, r := range set.Retentions(day, c.facilities) {
+			got = append(got, r.Statute.ID)
+			require.Equal(t, Months(6), r.Rule.Keep)
+			require.NotEmpty(t, r.Rule.Citation)
+		}
+		require.Equal(t, c.want, got, "%s %v", c.day, c.facilities)
+	}
 }
