@@ -18,30 +18,12 @@ var pathStep = regexp.MustCompile(`\.([^.\[\]]+)|\[([0-9]+)\]`)
 // nearest returns the value at a path such as "$.desks[2].id", or the last existing one
 // on the way to it.
 func nearest(n *yaml.Node, path string) *yaml.Node {
-	for _, s := range pathStep.FindAllStringSubmatch(path, -1) {
-		next := child(n, s[1], s[2])
-		if next == nil {
-			return n
-		}
-		n = next
+	var location []string
+	for _, step := range pathStep.FindAllStringSubmatch(path, -1) {
+		location = append(location, step[1]+step[2]) // a key or an index
 	}
-	return n
-}
-
-func child(n *yaml.Node, key, index string) *yaml.Node {
-	switch n.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == key {
-				return n.Content[i+1]
-			}
-		}
-	case yaml.SequenceNode:
-		if i, err := strconv.Atoi(index); err == nil && i < len(n.Content) {
-			return n.Content[i]
-		}
-	}
-	return nil
+	value, _ := find(n, location)
+	return value
 }
 
 // trimMark drops a byte order mark.
