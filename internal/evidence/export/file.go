@@ -99,17 +99,9 @@ func syncAll(names iter.Seq[string]) error {
 	var g errgroup.Group
 	g.SetLimit(maxSyncs)
 	for name := range names {
-		g.Go(func() error { return syncPath(name) })
+		g.Go(func() error { return private.SyncFolder(name) })
 	}
 	return g.Wait()
-}
-
-func syncPath(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 func sortManifest(m *Manifest) {
