@@ -96,9 +96,6 @@ func (l *Ledger) Run(ctx context.Context) error {
 // Damage returns the damage of the record that was found and not cleared.
 func (l *Ledger) Damage() []event.Damage { return l.log.Damage() }
 
-// IsFrozen reports whether writing is frozen.
-func (l *Ledger) IsFrozen() bool { return l.log.IsFrozen() }
-
 // Certified returns how many records the last checkpoint covers, and when a check of the
 // whole record last found no damage.
 func (l *Ledger) Certified() (records uint64, checked time.Time) { return l.log.Certified() }
