@@ -109,7 +109,7 @@ func (a *App) serveHealth(mux *http.ServeMux) {
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
 		if who := identity.Of(r.Context()); who.Role != identity.Admin && who.Role != identity.Trial {
-			httpedge.Write(w, httpedge.Problem{Status: http.StatusForbidden, Detail: who.String() + " has no permission for this: an administrator has"})
+			httpedge.Write(w, httpedge.NewProblem(http.StatusForbidden, who.String()+" has no permission for this: an administrator has"))
 			return
 		}
 		metrics.ServeHTTP(w, r)

@@ -126,7 +126,7 @@ func (m *clientCerts) requireValid(h http.Handler) http.Handler {
 		if r.TLS != nil {
 			if err := m.verify(r.TLS); err != nil {
 				w.Header().Set("Connection", "close")
-				httpedge.Write(w, httpedge.Problem{Status: http.StatusUnauthorized, Detail: err.Error()})
+				httpedge.Write(w, httpedge.NewProblem(http.StatusUnauthorized, err.Error()))
 				return
 			}
 		}

@@ -93,7 +93,7 @@ func (a *api) describe(mux *http.ServeMux) {
 				body, err = render(body)
 			}
 			if err != nil {
-				Fail(w, NewProblem(http.StatusInternalServerError, "the description cannot be written"))
+				Write(w, NewProblem(http.StatusInternalServerError, "the description cannot be written"))
 				return
 			}
 			Content{Type: mediaType, Cache: CacheRevalidate, Body: body}.Answer(w, r)

@@ -52,18 +52,16 @@ const (
 	retryAfter  = "1" // seconds
 )
 
-// Write answers with a problem.
-func Write(w http.ResponseWriter, p Problem) {
-	p.Type, p.Title, p.Detail = "about:blank", http.StatusText(p.Status), printable.Line(p.Detail)
-	write(w, problemType, p.Status, p)
-}
-
-// Fail answers with a problem and its headers, such as Retry-After.
-func Fail(w http.ResponseWriter, p *Problem) {
+// Write answers with a problem and its headers, except those that the caller has set.
+func Write(w http.ResponseWriter, p *Problem) {
 	for name, values := range p.GetHeaders() {
-		w.Header()[name] = values
+		if w.Header().Get(name) == "" {
+			w.Header()[name] = values
+		}
 	}
-	Write(w, *p)
+	answer := *p
+	answer.Detail = printable.Line(p.Detail)
+	write(w, problemType, p.Status, answer)
 }
 
 // Fallback answers requests that no pattern of mux matches: 405 with the allowed
@@ -79,11 +77,11 @@ func Fallback(mux *http.ServeMux) http.Handler {
 			}
 		}
 		if allowed == nil {
-			Write(w, Problem{Status: http.StatusNotFound, Detail: "no such path"})
+			Write(w, NewProblem(http.StatusNotFound, "no such path"))
 			return
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		Write(w, Problem{Status: http.StatusMethodNotAllowed, Detail: "allowed methods: " + strings.Join(allowed, ", ")})
+		Write(w, NewProblem(http.StatusMethodNotAllowed, "allowed methods: "+strings.Join(allowed, ", ")))
 	})
 }
 

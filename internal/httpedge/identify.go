@@ -64,7 +64,7 @@ func Identify(h http.Handler, authority Authority) http.Handler {
 				return
 			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="tocsin"`)
-			Write(w, Problem{Status: http.StatusUnauthorized, Detail: why})
+			Write(w, NewProblem(http.StatusUnauthorized, why))
 			return
 		}
 		if !authority.Allow(caller.String()) {
@@ -90,7 +90,7 @@ func Identify(h http.Handler, authority Authority) http.Handler {
 // tooMany answers that a sender must wait.
 func tooMany(w http.ResponseWriter, detail string) {
 	w.Header().Set("Retry-After", retryAfter)
-	Write(w, Problem{Status: http.StatusTooManyRequests, Detail: detail})
+	Write(w, NewProblem(http.StatusTooManyRequests, detail))
 }
 
 type statusRecorder struct {

@@ -42,7 +42,7 @@ func LimitConcurrency(h http.Handler, slots *share.Pool) http.Handler {
 		}
 		party := Party(r)
 		if err := slots.Take(party, 1); err != nil {
-			Fail(w, Full(err, "requests are in progress"))
+			Write(w, Full(err, "requests are in progress"))
 			return
 		}
 		release := sync.OnceFunc(func() { slots.Give(party, 1) })

@@ -26,12 +26,12 @@ func NewStreams(limit int, now func() time.Time) *Streams {
 // connection is aborted, so that the client does not take a part for the whole.
 func (s *Streams) Send(w http.ResponseWriter, r *http.Request, contentType string, write func(context.Context, *Stream) error) {
 	if !r.ProtoAtLeast(1, 1) {
-		Fail(w, NewProblem(http.StatusHTTPVersionNotSupported, "HTTP/1.1 is required: an older version cannot show that an answer is incomplete"))
+		Write(w, NewProblem(http.StatusHTTPVersionNotSupported, "HTTP/1.1 is required: an older version cannot show that an answer is incomplete"))
 		return
 	}
 	party := Party(r)
 	if err := s.slots.Take(party, 1); err != nil {
-		Fail(w, Full(err, "streams are open"))
+		Write(w, Full(err, "streams are open"))
 		return
 	}
 	defer s.slots.Give(party, 1)

@@ -27,11 +27,11 @@ const maxBody = 16 << 20
 func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 	caller := identity.Of(r.Context())
 	if caller.Role != identity.Operator && caller.Role != identity.Trial {
-		httpedge.Write(w, httpedge.Problem{Status: http.StatusForbidden, Detail: caller.String() + " may not report: an operator does"})
+		httpedge.Write(w, httpedge.NewProblem(http.StatusForbidden, caller.String()+" may not report: an operator does"))
 		return
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		httpedge.Write(w, httpedge.Problem{Status: http.StatusUnsupportedMediaType, Detail: "send the body as it is, without Content-Encoding"})
+		httpedge.Write(w, httpedge.NewProblem(http.StatusUnsupportedMediaType, "send the body as it is, without Content-Encoding"))
 		return
 	}
 	party := httpedge.Party(r)
@@ -46,7 +46,7 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		busy(w, "too much is being sent")
 		return
 	case err != nil:
-		httpedge.Write(w, httpedge.Problem{Status: http.StatusBadRequest, Detail: "the body could not be read"})
+		httpedge.Write(w, httpedge.NewProblem(http.StatusBadRequest, "the body could not be read"))
 		return
 	}
 	if caller.Role == identity.Trial {
@@ -87,13 +87,12 @@ func (in *Intake) answerPost(w http.ResponseWriter, r *http.Request, party strin
 	}
 	switch closed, full := bus.Frozen(""), fault.Full(""); {
 	case errors.As(err, &full):
-		noRoom(w, full)
+		stopped(w, http.StatusInsufficientStorage, full)
 	case errors.As(err, &closed):
-		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: string(closed)})
+		stopped(w, http.StatusServiceUnavailable, closed)
 	case err != nil:
 		in.failed.Add(fmt.Sprintf("take a report: %v", err))
-		w.Header().Set("Retry-After", "1")
-		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "the outcome is not known: send the same report again, with the same id"})
+		httpedge.Write(w, httpedge.NewProblem(http.StatusServiceUnavailable, "the outcome is not known: send the same report again, with the same id"))
 	case reports.Batch:
 		httpedge.JSON(w, http.StatusOK, receipts)
 	default:
@@ -101,28 +100,30 @@ func (in *Intake) answerPost(w http.ResponseWriter, r *http.Request, party strin
 	}
 }
 
-// noRoom answers that the disk has no room for a report.
-func noRoom(w http.ResponseWriter, why error) {
+// stopped answers that nothing is taken until an administrator has acted: the disk is
+// full, or writing is frozen.
+func stopped(w http.ResponseWriter, status int, why error) {
 	w.Header().Set("Retry-After", "60")
-	httpedge.Write(w, httpedge.Problem{Status: http.StatusInsufficientStorage, Detail: why.Error()})
+	httpedge.Write(w, httpedge.NewProblem(status, why.Error()))
 }
 
 // busy answers a request of which no report was taken.
 func busy(w http.ResponseWriter, why string) {
-	httpedge.Fail(w, httpedge.NewProblem(http.StatusServiceUnavailable, "busy: "+why+"; nothing was taken; send the same again"))
+	httpedge.Write(w, httpedge.NewProblem(http.StatusServiceUnavailable, "busy: "+why+"; nothing was taken; send the same again"))
 }
 
 func answerOne(w http.ResponseWriter, r event.Receipt) {
-	p := httpedge.Problem{Errors: r.Errors, Receipt: &r}
+	var p *httpedge.Problem
 	switch r.Status {
 	case event.StatusRejected:
-		p.Status, p.Detail = http.StatusBadRequest, "the report is refused; every fault is listed"
+		p = httpedge.NewProblem(http.StatusBadRequest, "the report is refused; every fault is listed", r.Errors...)
 	case event.StatusConflict:
-		p.Status, p.Detail = http.StatusConflict, "another report has this source and id"
+		p = httpedge.NewProblem(http.StatusConflict, "another report has this source and id", r.Errors...)
 	default:
 		httpedge.JSON(w, http.StatusOK, r)
 		return
 	}
+	p.Receipt = &r
 	httpedge.Write(w, p)
 }
 
@@ -134,10 +135,10 @@ func (in *Intake) refuseEnvelope(w http.ResponseWriter, r *http.Request, body []
 	}
 	if err := in.refused.keep(r.Context(), s, faults); err != nil {
 		in.failed.Add(fmt.Sprintf("keep a refused request: %v", err))
-		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "the outcome is not known: send it again"})
+		httpedge.Write(w, httpedge.NewProblem(http.StatusServiceUnavailable, "the outcome is not known: send it again"))
 		return
 	}
-	httpedge.Write(w, httpedge.Problem{Status: status, Detail: "the request cannot be read as CloudEvents", Errors: faults})
+	httpedge.Write(w, httpedge.NewProblem(status, "the request cannot be read as CloudEvents", faults...))
 }
 
 // ceHeader returns the part of a request's header that belongs to the report; the rest

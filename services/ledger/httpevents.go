@@ -32,7 +32,7 @@ const (
 func (d *httpAPI) events(w http.ResponseWriter, r *http.Request, q api.Query) {
 	after, first, err := d.begin(r.Context(), &q)
 	if err != nil {
-		httpedge.Fail(w, d.problem(r.Context(), err))
+		httpedge.Write(w, d.problem(r.Context(), err))
 		return
 	}
 	d.listeners.Send(w, r, formEvents, func(ctx context.Context, out *httpedge.Stream) error {

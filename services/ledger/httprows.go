@@ -52,7 +52,7 @@ func (l table[R]) answer(d *httpAPI, cursor string, limit int) *httpedge.Raw {
 		excel := httpedge.Profile(r.Header, formCSV) == profileExcel
 		switch form {
 		case "":
-			httpedge.Fail(w, httpedge.NewProblem(http.StatusNotAcceptable, "this can be had as "+strings.Join(offers, ", ")))
+			httpedge.Write(w, httpedge.NewProblem(http.StatusNotAcceptable, "this can be had as "+strings.Join(offers, ", ")))
 			return
 		case formEvents:
 			l.events(w, r)
@@ -60,7 +60,7 @@ func (l table[R]) answer(d *httpAPI, cursor string, limit int) *httpedge.Raw {
 		}
 		answer, rows, next, err := l.ask(r.Context(), cursor, limit)
 		if err != nil {
-			httpedge.Fail(w, d.problem(r.Context(), err))
+			httpedge.Write(w, d.problem(r.Context(), err))
 			return
 		}
 		if form == formJSON {
