@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tocsin-project/tocsin/internal/codectest"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -50,6 +51,17 @@ func TestCells_MatchTheirColumns(t *testing.T) {
 
 	s := named(StatsColumns, StatsRow{By: "grade", Value: "major", Escalations: 4, ReportedInTime: &half}.Cells())
 	require.Equal(t, []string{"major", "4", "0.5", ""}, []string{s["value"], s["escalations"], s["reportedInTime"], s["acknowledgedInTime"]})
+}
+
+func TestCells_OfAFullRowAreFilled(t *testing.T) {
+	t.Parallel()
+	var escalation EscalationRow
+	var incident IncidentRow
+	var stats StatsRow
+	for _, row := range []interface{ Cells() []string }{&escalation, &incident, &stats} {
+		codectest.Fill(row)
+		require.NotContains(t, row.Cells(), "", "%T", row)
+	}
 }
 
 func TestCells_AreNeverFormulas(t *testing.T) {

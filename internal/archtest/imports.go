@@ -28,7 +28,7 @@ var rooms = []room{
 	{"internal/printable", nil, nil},
 	{"internal/evidence", list("internal/private"), list("internal/codectest")},
 	{"internal/evidence/export", list("internal/evidence internal/private"), list("internal/codectest")},
-	{"internal/evidence/page", list("internal/evidence internal/evidence/export internal/printable"), nil},
+	{"internal/evidence/page", list("internal/evidence internal/evidence/export internal/printable"), list("internal/codectest internal/event")},
 	{"internal/tally", nil, nil},
 	{"internal/listener", list("internal/clock internal/tally"), nil},
 	{"internal/evidence/interop", nil, list("internal/evidence")}, // a module of its own
@@ -65,7 +65,7 @@ var rooms = []room{
 	{"services/ledger/ledgertest", list("internal/api internal/event internal/identity"), nil},
 	{"services/*",
 		list("internal/bus internal/bus/endpoint internal/clock internal/api internal/cloudevent internal/document internal/event internal/evidence internal/fault internal/grading internal/httpedge internal/identity internal/private internal/register internal/share internal/statute internal/tally schemas"),
-		list("internal/bus/bustest internal/natsd")},
+		list("internal/bus/bustest internal/codectest internal/natsd")},
 	{"internal/app",
 		list("services/* internal/bus internal/bus/endpoint internal/clock internal/credential internal/api internal/cloudevent internal/event internal/evidence internal/fault internal/grading internal/httpedge internal/identity internal/listener internal/natsd internal/private internal/register internal/share internal/statute internal/tally schemas"),
 		list("internal/bus/bustest internal/client internal/interchange")},

@@ -46,6 +46,42 @@ func Value(t *testing.T, of reflect.Type, encode func(v any) ([]byte, error), de
 	require.Equal(t, want.Interface(), got.Interface(), "what was decoded from %s", raw)
 }
 
+// Reads checks a type that reads some members of the JSON of a record's body: a full body
+// must set every field of it, at any depth. A member that is renamed in one of the two
+// fails the test.
+func Reads(t *testing.T, options json.Options, body, reader any) {
+	t.Helper()
+	full := reflect.New(reflect.TypeOf(body))
+	Fill(full.Interface())
+	raw, err := json.Marshal(full.Interface(), options)
+	require.NoError(t, err)
+	got := reflect.New(reflect.TypeOf(reader))
+	require.NoError(t, json.Unmarshal(raw, got.Interface(), options), "%s", raw)
+	require.Empty(t, unset(got.Elem(), got.Elem().Type().Name()), "fields that a full %T does not set", body)
+}
+
+// unset returns the paths of the fields of v that are zero.
+func unset(v reflect.Value, at string) (paths []string) {
+	if v.IsZero() {
+		return []string{at}
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		return unset(v.Elem(), at)
+	case reflect.Slice:
+		for i := range v.Len() {
+			paths = append(paths, unset(v.Index(i), fmt.Sprintf("%s[%d]", at, i))...)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if field := v.Type().Field(i); field.IsExported() && field.Tag.Get("json") != "-" {
+				paths = append(paths, unset(v.Field(i), at+"."+field.Name)...)
+			}
+		}
+	}
+	return paths
+}
+
 // Covers requires that the values have all exported struct types with JSON tags of a
 // package, which is in a folder.
 func Covers(t *testing.T, dir string, values ...any) {
