@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -63,11 +64,8 @@ func (x *exporter) write(ctx context.Context, dir string) (*exported, error) {
 	if err := x.context(ctx); err != nil {
 		return nil, err
 	}
-	w, err := x.out.AddFile(page.File)
+	err = x.out.AddFile(page.File, func(w io.Writer) error { return x.page.Write(w, page.Version, x.made, x.signed) })
 	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(x.page.Write(w, page.Version, x.made, x.signed), w.Close()); err != nil {
 		return nil, err
 	}
 	manifest, err := x.out.Close()

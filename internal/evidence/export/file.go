@@ -24,7 +24,6 @@ type file struct {
 	buffer *bufio.Writer
 	sum    hash.Hash
 	size   int64
-	closed bool
 }
 
 // create creates a file that must not exist.
@@ -50,9 +49,6 @@ func (e *Writer) write(path string, content []byte) error {
 }
 
 func (f *file) Write(b []byte) (int, error) {
-	if f.closed {
-		return 0, os.ErrClosed
-	}
 	f.sum.Write(b)
 	f.size += int64(len(b))
 	n, err := f.buffer.Write(b)
@@ -64,10 +60,6 @@ func (f *file) Write(b []byte) (int, error) {
 
 // Close completes the file; it becomes durable when the export is closed.
 func (f *file) Close() error {
-	if f.closed {
-		return os.ErrClosed
-	}
-	f.closed = true
 	if err := errors.Join(f.buffer.Flush(), f.file.Close()); err != nil {
 		return f.export.fail(err)
 	}

@@ -3,6 +3,7 @@ package export
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,11 +39,10 @@ func (l *testLog) export(t require.TestingT, dir string, first, last uint64, gon
 	for _, n := range context {
 		require.NoError(t, e.AddContext(l.records[n-1]))
 	}
-	page, err := e.AddFile("index.html")
-	require.NoError(t, err)
-	_, err = page.Write([]byte("<!doctype html>\n"))
-	require.NoError(t, err)
-	require.NoError(t, page.Close())
+	require.NoError(t, e.AddFile("index.html", func(w io.Writer) error {
+		_, err := io.WriteString(w, "<!doctype html>\n")
+		return err
+	}))
 	sum, err := e.Close()
 	require.NoError(t, err)
 	return sum

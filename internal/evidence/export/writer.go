@@ -27,7 +27,6 @@ type Writer struct {
 	records      *file
 	context      *file
 	files        []ManifestFile // complete ones
-	open         []*file        // of AddFile
 	next         uint64         // the first record of the range not yet added
 	bundles      uint64         // the first bundle of the range not yet checked
 	gaps         spans          // of the range
@@ -206,21 +205,23 @@ func (e *Writer) fail(err error) error {
 	return e.err
 }
 
-// AddFile creates another file in the folder, by its path with slashes. It must be closed
-// before the export is. Nothing proves its content; the manifest has its hash.
-func (e *Writer) AddFile(path string) (io.WriteCloser, error) {
+// AddFile adds another file to the folder, by its path with slashes, with what render
+// writes. Nothing proves its content; the manifest has its hash.
+func (e *Writer) AddFile(path string, render func(io.Writer) error) error {
 	if e.err != nil {
-		return nil, e.err
+		return e.err
 	}
 	if !isSafePath(path) || path == manifestFile || slices.Contains(ownFiles, path) || strings.HasPrefix(path, tileFolder) || strings.HasPrefix(path, rulesFolder) {
-		return nil, fmt.Errorf("evidence: export: %q cannot be added to an export", path)
+		return fmt.Errorf("evidence: export: %q cannot be added to an export", path)
 	}
 	f, err := e.create(path)
-	if err != nil {
-		return nil, e.fail(err)
+	if err == nil {
+		err = errors.Join(render(f), f.Close())
 	}
-	e.open = append(e.open, f)
-	return f, nil
+	if err != nil {
+		return e.fail(err)
+	}
+	return nil
 }
 
 // Close makes the export durable, and writes the manifest after everything else. Records
@@ -260,11 +261,6 @@ func (e *Writer) finish() error {
 		return fmt.Errorf("%s: missing, and no removal says so", left[0])
 	}
 	e.manifest.Removed = e.gaps.count()
-	for _, f := range e.open {
-		if !f.closed {
-			return fmt.Errorf("%s was not closed", f.path)
-		}
-	}
 	if err := errors.Join(e.records.Close(), e.context.Close()); err != nil {
 		return err
 	}
@@ -278,10 +274,9 @@ func (e *Writer) Abandon() {
 	if e.err == nil {
 		e.err = errors.New("evidence: export: it was given up")
 	}
-	for _, f := range append(e.open, e.records, e.context) {
-		if f != nil && !f.closed {
-			f.closed = true
-			_ = f.file.Close() // no longer needed
+	for _, f := range []*file{e.records, e.context} {
+		if f != nil {
+			_ = f.file.Close() // closed already, or no longer needed
 		}
 	}
 }

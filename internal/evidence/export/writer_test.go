@@ -2,6 +2,7 @@ package export
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -142,29 +143,24 @@ func TestWriter_Refusals(t *testing.T) {
 	t.Run("files that are not its caller's", func(t *testing.T) {
 		e, _ := begin(t)
 		for _, path := range []string{"../x", "/x", "", ".", "a//b", `a\b`, "C:x", "a\nb", "manifest.json", "records.jsonl", "tile/x", "rules/x"} {
-			_, err := e.AddFile(path)
-			require.Error(t, err, path)
+			require.ErrorContains(t, e.AddFile(path, nothing), "cannot be added", path)
 		}
-		f, err := e.AddFile("pages/a.html")
-		require.NoError(t, err)
-		for n := range l.records {
-			if n != 2 {
-				require.NoError(t, e.Add(l.records[n]))
-			}
-		}
-		_, err = e.Close()
-		require.ErrorContains(t, err, "pages/a.html was not closed")
-		_, err = f.Write([]byte("x"))
-		require.ErrorIs(t, err, os.ErrClosed)
+		require.NoError(t, e.AddFile("pages/a.html", nothing))
+	})
+	t.Run("a file that cannot be rendered", func(t *testing.T) {
+		e, _ := begin(t)
+		failed := errors.New("no page")
+		require.ErrorIs(t, e.AddFile("pages/a.html", func(io.Writer) error { return failed }), failed)
+		_, err := e.Close()
+		require.ErrorIs(t, err, failed)
 	})
 	t.Run("anything after the end", func(t *testing.T) {
 		e, _ := begin(t)
 		e.Abandon()
 		require.ErrorContains(t, e.Add(l.records[0]), "given up")
 		require.ErrorContains(t, e.AddContext(l.records[0]), "given up")
-		_, err := e.AddFile("x")
-		require.ErrorContains(t, err, "given up")
-		_, err = e.Close()
+		require.ErrorContains(t, e.AddFile("x", nothing), "given up")
+		_, err := e.Close()
 		require.ErrorContains(t, err, "given up")
 	})
 }
@@ -294,3 +290,6 @@ func TestVerify_DoesNotTrustTheManifest(t *testing.T) {
 	})
 	require.Empty(t, l.verify(t, dir).Findings)
 }
+
+// nothing renders an empty file.
+func nothing(io.Writer) error { return nil }

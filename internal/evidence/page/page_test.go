@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,11 +148,10 @@ func exported(t *testing.T, version string, change func(string) string) (dir str
 	var b bytes.Buffer
 	require.NoError(t, p.Write(&b, Version, m, cp))
 	if text := change(b.String()); text != "" {
-		f, err := e.AddFile(File)
-		require.NoError(t, err)
-		_, err = f.Write([]byte(text))
-		require.NoError(t, err)
-		require.NoError(t, f.Close())
+		require.NoError(t, e.AddFile(File, func(w io.Writer) error {
+			_, err := io.WriteString(w, text)
+			return err
+		}))
 	}
 	_, err = e.Close()
 	require.NoError(t, err)
