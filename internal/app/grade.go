@@ -20,6 +20,7 @@ type Grading struct {
 	Law        []event.Instrument `json:"law"` // which instruments apply, and why
 	Unknown    []event.Unknown    `json:"unknown"`
 	Duties     []event.Duty       `json:"duties"`
+	Owed       []event.Obligation `json:"owed,omitempty"` // what the operator owes afterwards
 	Withdrawal *event.Withdrawal  `json:"withdrawal,omitempty"`
 	Imported   bool               `json:"imported,omitempty"` // from an archive: no clock starts
 }
@@ -65,7 +66,7 @@ func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
 	g.incidents[key] = next
 	out := &Grading{
 		Operator: operator, Incident: e.Subject, Report: e.ID, Assessment: next.Assessment, Law: next.Law, Unknown: next.Unknown,
-		Duties: next.Duties, Withdrawal: next.Withdrawal, Imported: next.State.IsImported(),
+		Duties: next.Duties, Owed: next.Owed, Withdrawal: next.Withdrawal, Imported: next.State.IsImported(),
 	}
 	if out.Duties == nil {
 		out.Duties = []event.Duty{}
@@ -73,5 +74,6 @@ func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
 	zh := g.rulebook.Statutes.Citations()
 	zh.Hits(out.Hits)
 	zh.Duties(out.Duties)
+	zh.Obligations(out.Owed)
 	return out, nil
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ func (p *Printer) Duty(d event.Duty, r api.EscalationRow) {
 	case r.Imported:
 		due = p.Word("no-clock")
 	case d.DueAt != nil:
-		due = p.Word("by") + " " + p.Time(d.DueAt)
+		due = p.Word("by") + " " + p.Time(d.DueAt) + p.CalendarEnds(d.CalendarEnds)
 	}
 	if d.LateBy != nil {
 		due += " (" + p.lateBy(*d.LateBy) + ")" + p.whose(d.DueAt, r.ReceivedAt)
@@ -148,7 +149,7 @@ func (p *Printer) Obligation(o event.Obligation) string {
 	var b strings.Builder
 	b.WriteString(p.Word("owes-" + string(o.Kind)))
 	if o.Report != "" {
-		b.WriteString(" " + p.Word("report-"+o.Report))
+		b.WriteString(" " + p.stages(append([]string{o.Report}, o.OrReports...)))
 	}
 	if len(o.Items) > 0 {
 		b.WriteString(" " + strings.Join(o.Items, ", "))
@@ -168,11 +169,33 @@ func (p *Printer) Obligation(o event.Obligation) string {
 func (p *Printer) obligationDue(o event.Obligation) string {
 	switch {
 	case o.DueAt != nil:
-		return p.Word("by") + " " + p.Time(o.DueAt)
-	case o.Within != "":
-		return fmt.Sprintf(p.Word("after-"+o.Clock), p.limit(o.Within))
+		return p.Word("by") + " " + p.Time(o.DueAt) + p.CalendarEnds(o.CalendarEnds)
+	case o.Within == "":
+		return p.Word("promptly")
 	}
-	return p.Word("promptly")
+	if _, line, found := strings.Cut(o.Clock, "/"); found {
+		return fmt.Sprintf(p.Word("after-stage"), p.limit(o.Within), line)
+	}
+	return fmt.Sprintf(p.Word("after-"+o.Clock), p.limit(o.Within))
+}
+
+// CalendarEnds says that a due time lies beyond the last day that its calendar knows.
+func (p *Printer) CalendarEnds(day string) string {
+	if day == "" {
+		return ""
+	}
+	return fmt.Sprintf(p.Word("calendar-ends"), day)
+}
+
+// stages names stages of which any is enough.
+func (p *Printer) stages(list []string) string {
+	names := slices.Clone(list)
+	for i, stage := range list {
+		if stage == "final" {
+			names[i] = p.Word("report-final")
+		}
+	}
+	return strings.Join(names, " / ")
 }
 
 // limit renders a limit of a statute in words; whole days are calendar days and remain

@@ -90,8 +90,10 @@ var words = map[string][2]string{
 	"after-handled":    {"处置结束后 %s内", "%s after handling ends"},
 	"after-discovered": {"发现或获知后 %s内", "%s after discovery"},
 	"after-reported":   {"收到报告后 %s内", "%s after the report"},
-	"after-graded":     {"定级后 %s内", "%s after grading"},
-	"days":             {"%d 日", "%d days"}, "unit-d": {"天", "d"}, "unit-h": {"小时", "h"}, "unit-m": {"分钟", "m"}, "unit-s": {"秒", "s"}, "unit-ms": {"毫秒", "ms"},
+	"after-graded":     {"定级后 %s内", "%s after grading"}, "after-classified": {"运营者定级后 %s内", "%s after classification"},
+	"after-oral-notice": {"口头通知后 %s内", "%s after the oral notice"}, "after-ransom-paid": {"支付赎金后 %s内", "%s after the ransom is paid"},
+	"after-stage": {"%s内，自 %s 报送起算", "%s after %s"}, "calendar-ends": {"（日历止于 %s，此后节假日未知）", " (its calendar ends on %s: later holidays are not known)"},
+	"days": {"%d 日", "%d days"}, "unit-d": {"天", "d"}, "unit-h": {"小时", "h"}, "unit-m": {"分钟", "m"}, "unit-s": {"秒", "s"}, "unit-ms": {"毫秒", "ms"},
 
 	"target": {"签收目标", "target"}, "since": {"自", "since"}, "next-desk": {"无应答时告知", "on silence:"},
 	"here": {"在线", "here"}, "never": {"从未上线", "never had a screen"}, "last-seen": {"最后在线 %s（%s前）", "last seen %s (%s ago)"},
