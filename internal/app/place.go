@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/tocsin-project/tocsin/internal/printable"
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
@@ -66,10 +67,8 @@ func checkPlace(dir string) (warning string, err error) {
 		return "", nil
 	}
 	return fmt.Sprintf("the data folder %s is a copy or was moved (it was started as %s, and is now %s): if the original may still run, stop one of them, because both sign under the same name and key and contradict each other; if the original will never run again, confirm it by deleting %s",
-		dir, oneLine(string(was)), oneLine(now), path), nil
+		dir, printable.Line(strings.TrimSpace(string(was))), printable.Line(strings.TrimSpace(now)), path), nil
 }
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // placeWarnings returns those of the data folder as it is now.
 func (a *App) placeWarnings() []string {

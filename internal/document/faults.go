@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // Limits of what is listed of an input. One of 256 KiB can hold a hundred thousand faults;
@@ -30,7 +31,7 @@ func (f *Faults) Add(path, format string, args ...any) {
 	if len(args) > 0 {
 		message = fmt.Sprintf(format, args...)
 	}
-	message = shorten(strings.ToValidUTF8(message, "\uFFFD"), maxMessageRunes)
+	message = printable.Truncate(strings.ToValidUTF8(message, "\uFFFD"), maxMessageRunes)
 	if len(f.list) >= maxFaults || f.bytes+len(path)+len(message) > maxFaultBytes {
 		f.missed++
 		return
@@ -66,18 +67,4 @@ func (f *Faults) Details() []fault.Detail {
 		f.list = append(f.list, fault.Detail{Path: "$", Message: fmt.Sprintf("has %d more faults that are not listed", f.missed)})
 	}
 	return f.list
-}
-
-func shorten(s string, runes int) string {
-	if len(s) <= runes {
-		return s
-	}
-	n := 0
-	for i := range s {
-		if n == runes {
-			return s[:i] + "…"
-		}
-		n++
-	}
-	return s
 }

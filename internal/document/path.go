@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // maxNameRunes is how much of one member name a path repeats. Known names are shorter; an
@@ -21,7 +23,7 @@ type step struct {
 // AppendName appends a step to a member: .name where RFC 9535 section 2.5.1 allows the
 // shorthand, otherwise ['name'].
 func AppendName(path, name string) string {
-	name = shorten(name, maxNameRunes)
+	name = printable.Truncate(name, maxNameRunes)
 	if isShorthand(name) {
 		return path + "." + name
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/yaml"
 
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // NewAPI returns an API on mux that serves its description at /openapi.json and
@@ -176,9 +177,8 @@ var shorthand = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // pathOf returns the path of a parameter in the question.
 func pathOf(name string) string {
 	if shorthand.MatchString(name) {
-		return "$." + name[:min(len(name), maxName)]
+		return "$." + printable.Truncate(name, maxName)
 	}
-	runes := []rune(name)
-	quoted, _ := json.Marshal(string(runes[:min(len(runes), maxName)])) // a string always marshals
+	quoted, _ := json.Marshal(printable.Truncate(name, maxName)) // a string always marshals
 	return "$[" + string(quoted) + "]"
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // Authority authenticates callers.
@@ -28,6 +29,9 @@ type Authority interface {
 	// Until returns a context that also ends when the identity loses its permissions.
 	Until(ctx context.Context, caller identity.Identity) (context.Context, context.CancelFunc)
 }
+
+// maxLogged bounds what a refusal repeats of a request, which the sender chooses.
+const maxLogged = 100 // characters
 
 // publicPaths are the paths that need no identity: health and the API's description.
 var publicPaths = []string{"/healthz", "/readyz", "/openapi.json", "/openapi.yaml"}
@@ -49,16 +53,16 @@ func Identify(h http.Handler, authority Authority) http.Handler {
 		}
 		if slices.Contains(publicPaths, r.URL.Path) && (why == "" || r.Header.Get("Authorization") == "") {
 			if why != "" && !authority.Allow(anonymousBucket(r)) {
-				authority.Refused(senderAddress(r), truncate(r.Method+" "+r.URL.Path), "too many unauthenticated requests")
+				authority.Refused(senderAddress(r), printable.Truncate(r.Method+" "+r.URL.Path, maxLogged), "too many unauthenticated requests")
 				tooMany(w, "too many unauthenticated requests")
 				return
 			}
 			h.ServeHTTP(w, r.WithContext(identity.With(r.Context(), caller)))
 			return
 		}
-		what := truncate(r.Method + " " + r.URL.Path)
+		what := printable.Truncate(r.Method+" "+r.URL.Path, maxLogged)
 		if why != "" {
-			authority.Refused(senderAddress(r), truncate(r.Method), reason) // the sender chooses the path
+			authority.Refused(senderAddress(r), printable.Truncate(r.Method, maxLogged), reason) // the sender chooses the path
 			if r.Header.Get("Authorization") != "" && !failures.allow(senderAddress(r)) {
 				tooMany(w, "too many tokens from this address have failed")
 				return
@@ -107,14 +111,6 @@ func (r *statusRecorder) WriteHeader(status int) {
 
 // Unwrap lets http.ResponseController find the flusher.
 func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
-func truncate(text string) string {
-	const limit = 100
-	if len(text) > limit {
-		return text[:limit] + "…"
-	}
-	return text
-}
 
 // authenticate returns the caller, or why it is unknown, as a text for the caller and
 // one for the log.

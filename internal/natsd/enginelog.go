@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode"
 
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/printable"
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
@@ -42,7 +42,7 @@ func (l engineLog) Warnf(format string, v ...any) {
 		return
 	}
 	if text := formatLine(format, v); lineHead.MatchString(text) {
-		l.clients.Add(oneLine(text))
+		l.clients.Add(printable.Line(text))
 		return
 	}
 	l.SugaredLogger.Warnf(format, v...)
@@ -51,7 +51,7 @@ func (l engineLog) Warnf(format string, v ...any) {
 // Noticef logs notices; the engine reports as one that it cuts off a slow reader.
 func (l engineLog) Noticef(format string, v ...any) {
 	if text := formatLine(format, v); strings.HasPrefix(text, inProcess) && strings.Contains(text, " - Slow Consumer ") && !strings.Contains(text, "Recovered") {
-		l.overrun.Add(oneLine(text))
+		l.overrun.Add(printable.Line(text))
 		return
 	}
 	l.Debugf(format, v...)
@@ -75,19 +75,10 @@ func (l engineLog) Errorf(format string, v ...any) {
 		l.health.fail(fmt.Errorf("%w: %s", ErrEngineFailed, text))
 	}
 	if lineHead.MatchString(text) {
-		l.clients.Add(oneLine(text))
+		l.clients.Add(printable.Line(text))
 		return
 	}
-	l.Error(oneLine(text))
-}
-
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
+	l.Error(printable.Line(text))
 }
 
 // formatLine formats a line as the server intended. The server puts the client's

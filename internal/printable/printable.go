@@ -36,6 +36,21 @@ func Line(s string) string {
 
 var spaces = strings.NewReplacer("\r\n", " ", "\n", " ", "\t", " ")
 
+// Truncate shortens a text to a number of characters, and marks with … that it did.
+func Truncate(s string, characters int) string {
+	if len(s) <= characters {
+		return s
+	}
+	n := 0
+	for i := range s {
+		if n == characters {
+			return s[:i] + "…"
+		}
+		n++
+	}
+	return s
+}
+
 var shellWord = regexp.MustCompile(`^[A-Za-z0-9_./+=:@%-]+$`)
 
 // ShellWord quotes a text as one word for a shell, where it needs that.

@@ -32,6 +32,13 @@ func TestText_ShowsWhatIsHidden(t *testing.T) {
 	require.Equal(t, `停电 #9 a b\u2028签收`, Line("停电\n#9\ta\r\nb\u2028签收"))
 }
 
+func TestTruncate_CountsCharacters(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"": "", "abc": "abc", "abcd": "abc…", "调度中断": "调度中…", "调度中": "调度中", "\xff\xffa": "\xff\xffa", "\xff\xffab": "\xff\xffa…"} {
+		require.Equal(t, want, Truncate(in, 3), "%q", in)
+	}
+}
+
 func TestText_OfAnything(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -145,7 +145,7 @@ func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) er
 	case a.Kind == event.KindConfirmed:
 		return s.checkPending(ctx, f, a)
 	case a.Kind == event.KindClosed && len(open) > 0:
-		f.add("$.incident", "cannot be closed before these are acknowledged: %s", shorten(open))
+		f.add("$.incident", "cannot be closed before these are acknowledged: %s", listShort(open))
 	}
 	return nil
 }
@@ -241,8 +241,8 @@ func (s service) checkPending(ctx context.Context, f *form, a event.DeskAct) err
 	return nil
 }
 
-// shorten lists at most ten escalations.
-func shorten(ids []string) string {
+// listShort lists at most ten escalations, and says how many more there are.
+func listShort(ids []string) string {
 	const most = 10
 	if len(ids) <= most {
 		return strings.Join(ids, ", ")

@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 const (
@@ -161,8 +162,7 @@ func (r *refusals) overRate(a *account, now time.Time, one refused, size int) *c
 
 // addReason counts a path; paths beyond maxReasons are counted together.
 func addReason(reasons map[string]int, path string, n int) {
-	runes := []rune(path)
-	path = string(runes[:min(len(runes), maxReason)])
+	path = printable.Truncate(path, maxReason)
 	if _, known := reasons[path]; !known && len(reasons) >= maxReasons {
 		path = otherReasons
 	}

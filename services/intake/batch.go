@@ -10,6 +10,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 const (
@@ -67,7 +68,7 @@ func (in *Intake) submissions(r *http.Request, reports cloudevent.Reports, from,
 		} else {
 			source = cloudevent.NamesOf(r.Header, p.Raw).Source
 		}
-		if s.operator = shorten(event.OperatorOfSource(source)); caller.Role == identity.Operator {
+		if s.operator = printable.Truncate(event.OperatorOfSource(source), maxName); caller.Role == identity.Operator {
 			s.operator = caller.ID // whatever the report's source
 		}
 		subs = append(subs, s)

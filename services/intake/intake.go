@@ -34,6 +34,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/printable"
 	"github.com/tocsin-project/tocsin/internal/register"
 	"github.com/tocsin-project/tocsin/internal/share"
 	"github.com/tocsin-project/tocsin/internal/statute"
@@ -272,7 +273,7 @@ func Check(reg *register.Register, packs *statute.Set, operator string, names cl
 	var faults []fault.Detail
 	missed, bytes := 0, 0
 	if other := otherOperator(reg, operator, names.Source); other != "" {
-		faults = append(faults, fault.Detail{Path: "$.source", Message: fmt.Sprintf("names the operator %s, but the report was sent as %s", shorten(other), o.ID)})
+		faults = append(faults, fault.Detail{Path: "$.source", Message: fmt.Sprintf("names the operator %s, but the report was sent as %s", printable.Truncate(other, maxName), o.ID)})
 	}
 	facility := func(path string, i int, id string) {
 		if _, ok := o.Facility(id); ok {
@@ -282,7 +283,7 @@ func Check(reg *register.Register, packs *statute.Set, operator string, names cl
 			missed++
 			return
 		}
-		d := fault.Detail{Path: fmt.Sprintf(path, i), Message: fmt.Sprintf("%s has no facility %q in the register", o.ID, shorten(id))}
+		d := fault.Detail{Path: fmt.Sprintf(path, i), Message: fmt.Sprintf("%s has no facility %q in the register", o.ID, printable.Truncate(id, maxName))}
 		bytes += len(d.Path) + len(d.Message)
 		faults = append(faults, d)
 	}
@@ -296,7 +297,7 @@ func Check(reg *register.Register, packs *statute.Set, operator string, names cl
 	}
 	for _, d := range packs.CheckReport(names.Data.Facts.Named, names.Data.Stages) {
 		if bytes += len(d.Path) + len(d.Message); bytes <= maxFacilityFaults {
-			faults = append(faults, fault.Detail{Path: "$.data." + shorten(d.Path), Message: shorten(d.Message)})
+			faults = append(faults, fault.Detail{Path: "$.data." + printable.Truncate(d.Path, maxName), Message: printable.Truncate(d.Message, maxName)})
 		}
 	}
 	if missed > 0 {
@@ -312,17 +313,6 @@ const (
 	maxFacilityFaults = 16 << 10 // bytes
 	maxName           = 256      // characters
 )
-
-func shorten(name string) string {
-	n := 0
-	for i := range name {
-		if n == maxName {
-			return name[:i] + "…"
-		}
-		n++
-	}
-	return name
-}
 
 // accepted returns the record body of an accepted report.
 func (in *Intake) accepted(ctx context.Context, s submission) *event.Accepted {
@@ -366,7 +356,7 @@ func (in *Intake) rejection(s submission, faults []fault.Detail) event.Receipt {
 		return out
 	}
 	names := cloudevent.NamesOf(s.header, s.payload)
-	out.Incident, out.Report = shorten(names.Subject), shorten(names.ID)
+	out.Incident, out.Report = printable.Truncate(names.Subject, maxName), printable.Truncate(names.ID, maxName)
 	return out
 }
 
