@@ -205,7 +205,7 @@ func TestStatute_Commands(t *testing.T) {
 	assert.Contains(t, out, "国家网络安全事件报告管理办法")
 	code, out, _ = tocsin(t, "", "statute", "show", "cn-csirm-2025", "--lang", "en")
 	require.Equal(t, exitOK, code)
-	assert.Contains(t, out, "[unverified]")
+	assert.Contains(t, out, "  confidence: unverified\n")
 	code, _, _ = tocsin(t, "", "statute", "show", "none")
 	assert.Equal(t, exitRefused, code)
 	code, out, errOut := tocsin(t, "", "statute", "check", "../../schemas/statutes")

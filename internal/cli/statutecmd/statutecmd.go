@@ -1,11 +1,10 @@
-// Package statutecmd has the commands of the statute packs: list, show, check and
-// replay. Only replay asks a server, and none writes anything.
+// Package statutecmd has the commands of the statute packs: list, show, check, diff
+// and replay. Only replay asks a server, and none writes anything.
 package statutecmd
 
 import (
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +22,7 @@ type environment struct{ *render.Printer }
 func New(p *render.Printer) *cobra.Command {
 	e := environment{p}
 	cmd := &cobra.Command{Use: "statute", Short: "Read and check the statute packs"}
-	cmd.AddCommand(e.listCommand(), e.showCommand(), e.checkCommand(), e.replayCommand())
+	cmd.AddCommand(e.listCommand(), e.showCommand(), e.checkCommand(), e.diffCommand(), e.replayCommand())
 	return cmd
 }
 
@@ -107,94 +106,3 @@ nobody can receive). Exit code 1 if there is any error.`,
 	cmd.Flags().StringVar(&registerFile, "register", "", "register to check the duties with (default: the example register)")
 	return cmd
 }
-
-func (e environment) pack(p *statute.Pack) {
-	fmt.Fprintf(e.Out, "%s  %s\n%s · %s\nSHA-256 %s\n", p.ID, e.text(p.Title), p.Source, e.text(p.Rank), p.SHA256)
-	e.note(p.Note)
-	for _, c := range p.Criteria {
-		fmt.Fprintf(e.Out, "\n%s  %s%s\n  %s\n  %s %s\n", c.ID, e.GradeName(c.Grade), e.Confidence(c.Confidence), c.When, c.Citation, c.Quote)
-		e.note(c.Note)
-	}
-	for _, d := range p.Duties {
-		fmt.Fprintf(e.Out, "\n%s  %s  %s → %s  %s%s\n  %s %s\n", d.ID, e.Word(string(d.Act)), party(d.From), party(d.To), e.terms(statute.Terms(d.Within, d.Clock, d.OrEarlier)), e.Confidence(d.Confidence), d.Citation, d.Quote)
-		e.note(d.Note)
-	}
-	for _, f := range p.FollowUps {
-		what := strings.Join(f.Items, ", ")
-		if len(f.Stages) > 0 {
-			what = e.stages(f.Stages)
-		}
-		fmt.Fprintf(e.Out, "\n%s  %s: %s  %s%s\n  %s %s\n", f.ID, e.Word("follow-up"), what, e.recurring(f), e.Confidence(f.Confidence), f.Citation, f.Quote)
-		e.note(f.Note)
-	}
-	for _, f := range p.Facts {
-		fmt.Fprintf(e.Out, "\n%s  %s\n", f.Path(), e.text(f.Title))
-	}
-	for _, c := range p.Consequences {
-		fmt.Fprintf(e.Out, "\n%s  %s%s\n  %s\n  %s %s\n", c.ID, e.Word("consequence"), e.Confidence(c.Confidence), e.text(c.Text), c.Citation, c.Quote)
-		e.note(c.Note)
-	}
-}
-
-// stages prints stages of which any is enough.
-func (e environment) stages(list []string) string {
-	names := make([]string, len(list))
-	for i, stage := range list {
-		names[i] = stage
-		if stage == statute.StageFinal {
-			names[i] = e.Word("report-final")
-		}
-	}
-	return strings.Join(names, " / ")
-}
-
-// terms prints limits with what they count from, of which the first to end counts.
-func (e environment) terms(terms []statute.Term) string {
-	if len(terms) == 0 {
-		return e.Word("promptly")
-	}
-	texts := make([]string, len(terms))
-	for i, t := range terms {
-		texts[i] = t.Within.String() + " (" + e.clock(t.Clock) + ")"
-	}
-	return strings.Join(texts, e.Word("or-earlier"))
-}
-
-// clock prints what a limit counts from.
-func (e environment) clock(c statute.Clock) string {
-	id, latest := c.Line()
-	switch {
-	case latest:
-		return fmt.Sprintf(e.Word("clock-latest"), id)
-	case id != "":
-		return fmt.Sprintf(e.Word("clock-stage"), id)
-	}
-	return e.Word("clock-" + string(c))
-}
-
-// recurring prints the limits of a follow-up and whether it is owed again.
-func (e environment) recurring(f statute.FollowUp) string {
-	text := e.terms(statute.Terms(f.Within, f.Clock, f.OrEarlier))
-	if f.OnRequest {
-		text = e.Word("on-request")
-	}
-	if f.Every != nil {
-		text += fmt.Sprintf(e.Word("every"), f.Every)
-	}
-	return text
-}
-
-func party(p statute.Party) string {
-	if p.Level == "" {
-		return string(p.Role)
-	}
-	return string(p.Role) + "/" + string(p.Level)
-}
-
-func (e environment) note(t statute.Text) {
-	if s := e.text(t); s != "" {
-		fmt.Fprintf(e.Out, "  (%s)\n", s)
-	}
-}
-
-func (e environment) text(t statute.Text) string { return e.Pick([2]string{t.ZH, t.EN}) }
