@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/credential"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // OIDC is an OpenID Connect provider, with which people log in.
@@ -73,6 +74,7 @@ const (
 	providerBurst     = 5                // … after these
 	maxProviderAnswer = 1 << 20          // bytes of an answer
 	maxKeySetAge      = time.Hour        // for how long a withdrawn key is still accepted
+	maxLoggedError    = 300              // characters of an error, which may contain a whole answer
 )
 
 // algorithms are the accepted signature algorithms of a token, whatever the provider
@@ -108,7 +110,7 @@ func (l *logins) Bearer(ctx context.Context, token string) (identity.Identity, e
 	}
 	who, err := l.verifyIDToken(ctx, token)
 	if err != nil {
-		l.log.Debug("token rejected", zap.String("why", truncateError(err)))
+		l.log.Debug("token rejected", zap.String("why", printable.Truncate(err.Error(), maxLoggedError)))
 		return who, reasonOf(err)
 	}
 	return who, nil
@@ -167,7 +169,7 @@ func (l *logins) tokenVerifier() (*oidc.IDTokenVerifier, error) {
 	}
 	keys, err := l.discover()
 	if err != nil {
-		l.log.Warn("cannot discover the OpenID Connect provider; logins fail", zap.String("issuer", l.oidc.Issuer), zap.String("why", truncateError(err)))
+		l.log.Warn("cannot discover the OpenID Connect provider; logins fail", zap.String("issuer", l.oidc.Issuer), zap.String("why", printable.Truncate(err.Error(), maxLoggedError)))
 		return nil, err
 	}
 	l.verifier = oidc.NewVerifier(l.oidc.Issuer, keys, &oidc.Config{
@@ -236,15 +238,4 @@ func (p *providerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp.Body = http.MaxBytesReader(nil, resp.Body, maxProviderAnswer)
 	}
 	return resp, err
-}
-
-// truncateError shortens an error, which may contain a whole answer of the provider,
-// for the log.
-func truncateError(err error) string {
-	const limit = 300
-	text := err.Error()
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + "…"
-	}
-	return text
 }
