@@ -64,9 +64,6 @@ func (p *Pool) Give(party string, n int64) {
 	}
 }
 
-// Capacity returns the total amount.
-func (p *Pool) Capacity() int64 { return p.capacity }
-
 // Used returns how much the parties hold.
 func (p *Pool) Used() int64 {
 	p.mu.Lock()
