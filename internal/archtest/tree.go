@@ -32,6 +32,7 @@ var Rules = []Rule{
 	{"no clock but the given one", clocks},
 	{"no statute in code", statutes},
 	{"nothing runs before main", inits},
+	{"tests can fail", tests},
 	{"files have a size", sizes},
 	{"paths that are named exist", paths},
 	{"documents hold together", documents},
