@@ -48,14 +48,16 @@ func TestCitations_AreTranslatedWhenShown(t *testing.T) {
 	})
 	require.NoError(t, err)
 
+	stored := map[string]string{}
 	err = w.client.Show(t.Context(), at, inc, func(e api.StoryEntry) error {
-		if e.Type == "graded" || e.Type == "escalated" {
-			require.Contains(t, string(e.Body), articleEN)
-			require.NotContains(t, string(e.Body), "citationZh")
-		}
+		stored[e.Type] = string(e.Body)
 		return nil
 	})
 	require.NoError(t, err)
+	for _, kind := range []string{event.KindGraded, event.KindEscalated} {
+		require.Contains(t, stored[kind], articleEN, kind)
+		require.NotContains(t, stored[kind], "citationZh", kind)
+	}
 }
 
 func requireTranslated(t *testing.T, duties []event.Duty) {

@@ -481,16 +481,12 @@ func TestDrill_CannotStopTheRealPath(t *testing.T) {
 	for i := range flood {
 		require.NoError(t, w.nc.Publish("exercise.report.grid-east", cloudEvent("initial", at, fmt.Sprint("f", i), "r1", onSite+grave)))
 	}
-	slowest := time.Duration(0)
 	for i := range 20 {
-		began := time.Now()
 		w.report("initial", at, fmt.Sprint("real-", i), "r1", onSite+large)
-		slowest = max(slowest, time.Since(began))
 	}
 	h := w.settled()
 	require.Len(t, h.accepted, 20)
 	require.Empty(t, h.unhandled)
-	t.Logf("the slowest of 20 real receipts behind %d of a drill took %v", flood, slowest)
 	require.Len(t, w.query(api.Query{Desk: duty}), 20)
 	exercise, err := w.js.Stream(t.Context(), "EXERCISE")
 	require.NoError(t, err)
@@ -549,7 +545,6 @@ func TestDrillClock_StartsWithTheFirstReport(t *testing.T) {
 	drill.await("they are overdue", func() bool { drill.read(); return len(drill.past.overdue) >= 4 })
 	for _, o := range drill.past.overdue {
 		require.False(t, o.At.Before(o.AcknowledgeBy))
-		t.Logf("%s: %v of the machine late", o.Escalation, o.At.Sub(o.AcknowledgeBy)/scale)
 	}
 	real.settled()
 	require.Empty(t, real.past.overdue)
@@ -656,7 +651,7 @@ func requireRunsFrom(t testing.TB, anchor event.Stored, pace int, now func() tim
 
 // awaitOverdue waits until the targets of an incident have passed, and wants none to be
 // noticed early.
-func (w *world) awaitOverdue(incident string, pace int) {
+func (w *world) awaitOverdue(incident string) {
 	w.t.Helper()
 	w.await(incident+" is overdue", func() bool {
 		w.read()
@@ -670,7 +665,6 @@ func (w *world) awaitOverdue(incident string, pace int) {
 	for _, desk := range regional {
 		o := w.past.overdue[event.EscalationID(desk, at, incident, "1")]
 		require.False(w.t, o.At.Before(o.AcknowledgeBy), "not early")
-		w.t.Logf("×%d: %s: target of %v, noticed after %v of the machine", pace, o.Escalation, o.AcknowledgeBy.Sub(o.ReportedAt), o.At.Sub(o.ReportedAt)/time.Duration(pace))
 	}
 }
 
@@ -703,7 +697,7 @@ func TestDrill_ResumesAfterARestart(t *testing.T) {
 		ack := w.past.acked[event.EscalationID(duty, at, fmt.Sprint(i), "1")]
 		require.True(t, ack.At.After(told), "told %v, acknowledged %v", told, ack.At)
 		if pace > 1 {
-			w.awaitOverdue(name, pace)
+			w.awaitOverdue(name)
 		}
 		told = w.settled().told(w.past.last(t, at, name), duty).ReportedAt
 		for _, s := range w.past.records[before:] {
@@ -713,11 +707,6 @@ func TestDrill_ResumesAfterARestart(t *testing.T) {
 	for id, a := range w.past.acked {
 		require.True(t, a.At.After(w.past.escalated[id].ReportedAt), id)
 	}
-	back := time.Duration(0)
-	for i, s := range w.past.records {
-		back = max(back, w.past.latest(i).Sub(s.Time))
-	}
-	t.Logf("%v of the machine were %v of the drill; of two records the later was stamped up to %v earlier", time.Since(began), w.drillNow().Sub(began), back)
 }
 
 // A new drill begins at the machine's time though one was running, and goes on
@@ -746,8 +735,8 @@ func TestDrill_NewDrillStartsAtTheMachinesTime(t *testing.T) {
 	}, 30*time.Second, 10*time.Millisecond)
 	began := time.Now()
 	requireBetween(t, began, *w.initialNow("new").ReceivedAt, "the first report of the new one")
-	w.awaitOverdue("new", 3600)
-	w.awaitOverdue("old", 3600)
+	w.awaitOverdue("new")
+	w.awaitOverdue("old")
 	w.settled()
 	require.Empty(t, loggedSkews(seen, time.Minute))
 	w.app.Stop()
