@@ -73,12 +73,14 @@ func TestVerify_MailIsNoForgery(t *testing.T) {
 		"no break space":               {func(s string) string { return strings.ReplaceAll(s, " ", "\u00a0") }, exitUnchecked},
 		"cut":                          {func(s string) string { return s[:len(s)-40] }, exitUnchecked},
 	} {
+		changed := 0
 		for _, file := range []string{"proof", "consistency", "checkpoint-300", "receipt"} {
 			text := s.read(t, file)
 			damaged := c.damage(text)
 			if damaged == text {
 				continue
 			}
+			changed++
 			s.write(t, "damaged", damaged)
 			args := []string{s.path("damaged")}
 			if file == "consistency" {
@@ -93,6 +95,7 @@ func TestVerify_MailIsNoForgery(t *testing.T) {
 			require.NotContains(t, errOut, "does not hold")
 			require.Contains(t, errOut, "mail or an editor may have damaged it", "%s, %s", file, name)
 		}
+		require.NotZero(t, changed, name)
 	}
 	s.write(t, "spaced", strings.Replace(s.receipt(t), `"signature":"`, `"signature":"  `, 1))
 	code, _, errOut := s.verify(s.path("spaced"))

@@ -116,8 +116,7 @@ func TestScreens_LastSeen(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, all, 2)
 		for _, s := range all {
-			t.Logf("%+v", s)
-			assert.False(t, s.Waiting)
+			assert.False(t, s.Waiting, "%+v", s)
 		}
 	})
 }

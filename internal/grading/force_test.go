@@ -2,6 +2,7 @@ package grading
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -89,13 +90,9 @@ func TestFollowUp_HandledBeforeTheLaw(t *testing.T) {
 	began := inForceFrom.Add(-3 * time.Hour)
 	g := revise(t, rulebook(t), taken("initial", "r1", inForceFrom.Add(time.Hour),
 		found(began, fmt.Sprintf(`"handledAt":%q,%s`, began.Add(time.Minute).Format(time.RFC3339), lastingSince(began)))))[0]
-	for _, o := range g.Owed {
-		if o.Report == "final" {
-			require.True(t, o.Since.Equal(inForceFrom))
-			return
-		}
-	}
-	t.Fatal("no final summary is owed")
+	i := slices.IndexFunc(g.Owed, func(o event.Obligation) bool { return o.Report == "final" })
+	require.GreaterOrEqual(t, i, 0, "a final summary is owed")
+	require.True(t, g.Owed[i].Since.Equal(inForceFrom))
 }
 
 // A correction of the discovery that takes an incident out of a law says so, as does an

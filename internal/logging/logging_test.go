@@ -87,7 +87,10 @@ func TestWriter_CloseWithStuckReader(t *testing.T) {
 	w := NewWriter(r, func(uint64) []byte { return nil })
 	_, _ = w.Write([]byte("first\n"))
 	<-r.entered
-	w.Close(time.Millisecond) // returns
+	w.Close(time.Millisecond)
+	require.Empty(t, r.String(), "Close has returned while the reader is stuck")
+	_, _ = w.Write([]byte("late\n"))
+	require.NotZero(t, w.Dropped(), "nothing is taken after the end")
 	close(r.let)
 }
 

@@ -1,6 +1,8 @@
 package statute
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 	"time"
 
@@ -147,13 +149,9 @@ func TestHitsAreGravestFirst(t *testing.T) {
 	s := embedded(t).InForce(t0)
 	a := s.Assess(caseOf(t, "station-3", withFacts(`"outage":[{"scope":"overall","duration":"PT7H"}],"peopleAffected":100000`)), t0)
 	require.NotEmpty(t, a.Hits)
-	for i, h := range a.Hits[1:] {
-		before := a.Hits[i]
-		assert.GreaterOrEqual(t, before.Grade, h.Grade)
-		if before.Grade == h.Grade {
-			assert.LessOrEqual(t, before.Statute, h.Statute)
-		}
-	}
+	assert.True(t, slices.IsSortedFunc(a.Hits, func(a, b event.Hit) int {
+		return cmp.Or(cmp.Compare(b.Grade, a.Grade), cmp.Compare(a.Statute, b.Statute))
+	}), "%+v", a.Hits)
 	assert.Empty(t, a.Unknown)
 	assert.Nil(t, a.Next)
 }
