@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"mime/quotedprintable"
 	"os"
 	"path/filepath"
@@ -162,11 +163,10 @@ func TestVerify_PageNotComparedIsUnchecked(t *testing.T) {
 	for n := range 20 {
 		require.NoError(t, e.Add(s.records[n]))
 	}
-	f, err := e.AddFile("index.html")
-	require.NoError(t, err)
-	_, err = f.Write([]byte("<p>all is well"))
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
+	require.NoError(t, e.AddFile("index.html", func(w io.Writer) error {
+		_, err := io.WriteString(w, "<p>all is well")
+		return err
+	}))
 	_, err = e.Close()
 	require.NoError(t, err)
 	code, out, errOut := s.verify(s.path("export"))
