@@ -99,16 +99,16 @@ var (
 	clockStepsCounter = prometheus.NewDesc("tocsin_clock_steps_total",
 		"How often the machine's clock was set, or had drifted away, by more than the register's clockTolerance.", nil, nil)
 	clockOffsetGauge = prometheus.NewDesc("tocsin_clock_offset_seconds",
-		"By how much the machine's clock has gone ahead of the time that has passed since the start.", nil, nil)
+		"How far the machine's clock is ahead of the time that has passed since the start.", nil, nil)
 	clockDoubtGauge = prometheus.NewDesc("tocsin_clock_doubtful",
 		"1 while the machine's clock is unreliable, and receipts say so.", nil, nil)
 	clockSyncGauge = prometheus.NewDesc("tocsin_clock_synchronized",
-		"1 where the kernel says that NTP or the like keeps the machine's clock right; absent where it does not say.", nil, nil)
+		"1 where the kernel reports that the machine's clock is synchronized, by NTP or otherwise; absent where it reports nothing.", nil, nil)
 	clockSkewGauge = prometheus.NewDesc("tocsin_engine_clock_skew_seconds",
-		"By how much the clock of NATS is ahead of ours.", []string{"exercise"}, nil)
+		"How far the clock of NATS is ahead of ours.", []string{"exercise"}, nil)
 )
 
-// collectClock tells whether times are reliable.
+// collectClock collects how reliable times are.
 func (a *App) collectClock(to chan<- prometheus.Metric) {
 	s := a.cfg.Watch.Check()
 	sendCounter(to, clockStepsCounter, float64(s.Steps))

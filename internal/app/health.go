@@ -21,9 +21,9 @@ import (
 	"github.com/tocsin-project/tocsin/services/deadline"
 )
 
-// maxPulseAge is how old the last sign of life of a service may be: it gives one every
+// maxHeartbeatAge is how old the last heartbeat of a service may be: it sends one every
 // second.
-const maxPulseAge = 5 * time.Second
+const maxHeartbeatAge = 5 * time.Second
 
 // checkTimeout is how long the services may take to answer a health check.
 const checkTimeout = 400 * time.Millisecond
@@ -122,17 +122,17 @@ func (a *App) checkHealth(ctx context.Context, realms []*realm) Health {
 	h := Health{Status: healthy}
 	now := clock.Steady()
 	for _, realm := range realms {
-		pulse := realm.bus.Heartbeats()
+		heartbeats := realm.bus.Heartbeats()
 		for _, r := range roles {
 			for _, name := range append([]string{r.name}, r.more...) {
-				if _, known := pulse[name]; a.runs(r.name) && !known {
-					pulse[name] = time.Time{}
+				if _, known := heartbeats[name]; a.runs(r.name) && !known {
+					heartbeats[name] = time.Time{}
 				}
 			}
 		}
-		for _, name := range slices.Sorted(maps.Keys(pulse)) {
-			at := pulse[name]
-			s := ServiceHealth{Service: name, Exercise: realm.name == event.Drill, LastAlive: at, Alive: now.Sub(at) <= maxPulseAge}
+		for _, name := range slices.Sorted(maps.Keys(heartbeats)) {
+			at := heartbeats[name]
+			s := ServiceHealth{Service: name, Exercise: realm.name == event.Drill, LastAlive: at, Alive: now.Sub(at) <= maxHeartbeatAge}
 			if !s.Alive && h.Status == healthy {
 				h.Status = realm.bus.Service(name) + " gives no sign of life"
 			}
@@ -171,15 +171,15 @@ func forEachRealm[T any](ctx context.Context, realms []*realm, query func(contex
 
 var (
 	damagedGauge = prometheus.NewDesc("tocsin_ledger_damaged",
-		"1 where the record is not what was certified: certification has stopped.", []string{"exercise"}, nil)
+		"1 where stored records differ from those certified: certification has stopped.", []string{"exercise"}, nil)
 	certifiedGauge = prometheus.NewDesc("tocsin_ledger_certified_records",
 		"Records that the last checkpoint covers.", []string{"exercise"}, nil)
 	checkedGauge = prometheus.NewDesc("tocsin_ledger_checked_timestamp_seconds",
-		"When the whole record was last found whole, in seconds since 1970; absent where it has not been since the start.", []string{"exercise"}, nil)
+		"When the last complete check of the records found no damage, in seconds since 1970; absent where none has since the start.", []string{"exercise"}, nil)
 	refusedCounter = prometheus.NewDesc("tocsin_refused_requests_total",
-		"Requests that were refused because of who asked.", nil, nil)
+		"Requests that were refused because of their sender.", nil, nil)
 	refusalsGauge = prometheus.NewDesc("tocsin_refusals_alarm",
-		"1 while more requests are refused than by mistake.", nil, nil)
+		"1 while more requests are refused than mistakes explain.", nil, nil)
 	recordsGauge = prometheus.NewDesc("tocsin_ledger_records",
 		"Records of the ledger so far.", []string{"exercise"}, nil)
 	clocksGauge = prometheus.NewDesc("tocsin_clocks",
@@ -187,10 +187,10 @@ var (
 	aliveGauge = prometheus.NewDesc("tocsin_service_last_alive_timestamp_seconds",
 		"When the service was last seen working, in seconds since 1970.", []string{"service", "exercise"}, nil)
 	seenGauge = prometheus.NewDesc("tocsin_desk_last_seen_timestamp_seconds",
-		"When a screen of the desk was last there, in seconds since 1970; absent where it never was.", []string{"desk", "client", "exercise"}, nil)
+		"When a screen of the desk was last connected, in seconds since 1970; absent where none ever was.", []string{"desk", "client", "exercise"}, nil)
 )
 
-// collectState tells how the realms and their services are.
+// collectState collects the metrics of the realms and their services.
 func (a *App) collectState(to chan<- prometheus.Metric) {
 	seconds := func(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 	type count struct {

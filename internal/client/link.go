@@ -57,7 +57,7 @@ func (c *Client) monitorLink(ctx context.Context, desk string, cons jetstream.Co
 			continue
 		}
 		if now := c.nc.Stats().Reconnects; now > reconnects && !lost {
-			lost = true // lost and restored between two pulses
+			lost = true // lost and restored between two pings
 			notify(WatchLost)
 		}
 		misses, reconnects = 0, c.nc.Stats().Reconnects
