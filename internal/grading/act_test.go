@@ -255,7 +255,7 @@ func TestPropertyReviseFromWhatWasWrittenWhateverTheCause(t *testing.T) {
 }
 
 // Every desk told is told of all news, of no duty twice, and nothing that is owed and not
-// held stays untold.
+// pending stays untold.
 func TestPropertyNobodyIsForgotten(t *testing.T) {
 	rb := rulebook(t, confirming...)
 	rapid.Check(t, func(t *rapid.T) {
@@ -272,7 +272,7 @@ func TestPropertyNobodyIsForgotten(t *testing.T) {
 				reached[e.Desk] = e
 				require.Equal(t, len(e.Duties) == 0, e.Act == event.ActUpdate || e.Act == event.ActTransfer)
 				for _, d := range e.Duties {
-					require.False(t, isPending(g, d), "held, and told")
+					require.False(t, isPending(g, d), "a pending forward was told")
 					fresh := false
 					for _, f := range d.Facilities {
 						key := fmt.Sprint(e.Desk, d.Statute, d.Duty, d.From, f)

@@ -157,7 +157,7 @@ func (rb Rulebook) decide(prev, g *event.Graded, c Cause, v view) (err error) {
 	if g.Duties, err = r.duties(rb.Statutes.Owed(v.Case, g.Assessment, g.At)); err != nil {
 		return err
 	}
-	r.hold(g)
+	r.setPending(g)
 	g.Owed = r.owed(g, v.Case)
 	if v.report.Imported {
 		g.Next = nil // an import starts no clock

@@ -121,15 +121,15 @@ func transfers(prev, g *event.Graded) (fresh []*event.Transfer) {
 }
 
 func pendingForwardsOf(g *event.Graded, desk string) (pending []event.PendingForward) {
-	for _, h := range g.PendingForwards {
-		if h.Desk == desk {
-			pending = append(pending, h)
+	for _, f := range g.PendingForwards {
+		if f.Desk == desk {
+			pending = append(pending, f)
 		}
 	}
 	return pending
 }
 
-// desksOf lists, once each, the desks that have a duty, hold a forward, receive a
+// desksOf lists, once each, the desks that have a duty or a pending forward, receive a
 // transfer or were told before; the desk whose duty is due first comes first.
 func desksOf(prev, g *event.Graded) []string {
 	var out []string
@@ -143,8 +143,8 @@ func desksOf(prev, g *event.Graded) []string {
 			add(d.Desk)
 		}
 	}
-	for _, h := range g.PendingForwards {
-		add(h.Desk)
+	for _, f := range g.PendingForwards {
+		add(f.Desk)
 	}
 	for _, t := range transfers(prev, g) {
 		add(t.To)

@@ -420,7 +420,7 @@ func TestPropertyNoCorrectionGivesMoreTime(t *testing.T) {
 				out[o.ID] = time2{o.DueAt, nil}
 			}
 			for _, h := range s.last.PendingForwards {
-				out["held "+h.To] = time2{&h.Until, &h.Remind}
+				out["pending "+h.To] = time2{&h.Until, &h.Remind}
 			}
 			return out
 		}

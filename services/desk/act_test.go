@@ -59,10 +59,10 @@ func commit(t *testing.T, env *bustest.Env, subject string, body any) {
 	require.NoError(t, err)
 }
 
-// holding makes the incident's next revision, which holds these forwards.
-func holding(t *testing.T, env *bustest.Env, revision int, held ...event.PendingForward) {
+// revise stores a revision of the incident with these pending forwards.
+func revise(t *testing.T, env *bustest.Env, revision int, pending ...event.PendingForward) {
 	t.Helper()
-	commit(t, env, event.GradedSubject("mill", "flood", revision), event.Graded{Operator: "mill", Incident: "flood", Revision: revision, PendingForwards: held})
+	commit(t, env, event.GradedSubject("mill", "flood", revision), event.Graded{Operator: "mill", Incident: "flood", Revision: revision, PendingForwards: pending})
 }
 
 func acknowledged(t *testing.T, env *bustest.Env, id string) {
@@ -85,7 +85,7 @@ func refused(t *testing.T, a api.DeskActAnswer) []string {
 
 func TestAct_IsRecordedOnce(t *testing.T) {
 	env, c := house(t)
-	holding(t, env, 1, event.PendingForward{Desk: "hall", To: "gate"})
+	revise(t, env, 1, event.PendingForward{Desk: "hall", To: "gate"})
 	acknowledged(t, env, told)
 	for _, k := range event.Kinds {
 		if !k.Act {
@@ -109,7 +109,7 @@ func TestAct_IsRecordedOnce(t *testing.T) {
 			// Meanwhile time is up, another escalation is open and the forward has gone.
 			// A repeat still gets the first answer.
 			c.Advance(24 * time.Hour)
-			holding(t, env, 2+int(stored.Sequence))
+			revise(t, env, 2+int(stored.Sequence))
 			commit(t, env, "incident.escalated.hall.mill.flood.o"+fmt.Sprint(stored.Sequence), event.Escalated{Act: event.ActNotice})
 			for text, want := range map[string]string{
 				text:             event.StatusDuplicate,
@@ -123,7 +123,7 @@ func TestAct_IsRecordedOnce(t *testing.T) {
 				require.True(t, again.At.Equal(now))
 			}
 			acknowledged(t, env, "hall.mill.flood.o"+fmt.Sprint(stored.Sequence))
-			holding(t, env, 3+int(stored.Sequence), event.PendingForward{Desk: "hall", To: "gate"})
+			revise(t, env, 3+int(stored.Sequence), event.PendingForward{Desk: "hall", To: "gate"})
 			c.Advance(-24 * time.Hour)
 		})
 	}
@@ -217,14 +217,14 @@ func TestAct_ConfirmsAForward(t *testing.T) {
 	confirm := func(id string, to any) api.DeskActAnswer {
 		return act(t, env, "hall", say(event.KindConfirmed, map[string]any{"id": id, "to": to, "reason": nil}))
 	}
-	holding(t, env, 1, event.PendingForward{Desk: "gate", To: "hall"})
+	revise(t, env, 1, event.PendingForward{Desk: "gate", To: "hall"})
 	require.Equal(t, []string{"$.incident"}, refused(t, confirm("a", nil)), "another desk's forward")
-	holding(t, env, 2, event.PendingForward{Desk: "hall", To: "gate"}, event.PendingForward{Desk: "gate", To: "hall"})
+	revise(t, env, 2, event.PendingForward{Desk: "hall", To: "gate"}, event.PendingForward{Desk: "gate", To: "hall"})
 	require.Equal(t, []string{"$.to"}, refused(t, confirm("b", "hall")))
 	first := confirm("c", "gate")
 	require.Equal(t, event.StatusAccepted, first.Status, "%v", first.Errors)
 	require.Equal(t, event.StatusAccepted, confirm("d", nil).Status, "every forward of the desk; it has not gone yet")
-	holding(t, env, 3)
+	revise(t, env, 3)
 	require.Equal(t, []string{"$.incident"}, refused(t, confirm("e", "gate")), "it has gone")
 	again := confirm("c", "gate")
 	require.Equal(t, event.StatusDuplicate, again.Status)

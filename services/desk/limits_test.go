@@ -16,7 +16,7 @@ import (
 // is folded; an answer makes room, and each desk has a bound of its own.
 func TestAsk_UnansweredQuestionsAreBounded(t *testing.T) {
 	env, _ := house(t)
-	holding(t, env, 1)
+	revise(t, env, 1)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	taken := []api.DeskActAnswer{}
@@ -46,7 +46,7 @@ func TestAsk_UnansweredQuestionsAreBounded(t *testing.T) {
 
 func TestAsk_WordsAreBoundedToo(t *testing.T) {
 	env, _ := house(t)
-	holding(t, env, 1)
+	revise(t, env, 1)
 	taken := 0
 	for i := range event.MaxAsks {
 		a := act(t, env, "hall", say(event.KindAsked, map[string]any{"id": fmt.Sprint("q", i), "reason": strings.Repeat("据", 2000)}))

@@ -32,8 +32,8 @@ func determine(id, desk, at string, g event.Grade) *event.DeskAct {
 	return a
 }
 
-// held lists "to since remind until" of a revision.
-func held(g *event.Graded) []string {
+// pendingOf lists the pending forwards as "to since remind until" of a revision.
+func pendingOf(g *event.Graded) []string {
 	var out []string
 	for _, h := range g.PendingForwards {
 		out = append(out, h.To+" "+hhmm(&h.Since)+" "+hhmm(&h.Remind)+" "+hhmm(&h.Until))
@@ -62,23 +62,23 @@ func forwards(g *event.Graded) []string {
 	return out
 }
 
-// heldMajor returns a major incident, received at nine.
-func heldMajor(t *testing.T) *story {
+// pendingMajor returns a major incident, received at nine.
+func pendingMajor(t *testing.T) *story {
 	s := tell(t, rulebook(t, confirming...))
 	g := s.fold(taken("initial", "r1", nine, onSite+","+major))
-	require.Equal(t, bothHeld, held(g))
+	require.Equal(t, bothPending, pendingOf(g))
 	require.Equal(t, []string{"protection-energy report", "sh-public-security report"}, reached(g), "the national desks are not told at once")
 	require.Equal(t, "09:27:00", hhmm(g.RegradeAt))
 	return s
 }
 
 var (
-	bothHeld = []string{"national-cyberspace 09:00:00 09:15:00 09:27:00", "national-public-security 09:00:00 09:15:00 09:27:00"}
-	bothSent = []string{"national-cyberspace unverified", "national-public-security unverified"}
+	bothPending = []string{"national-cyberspace 09:00:00 09:15:00 09:27:00", "national-public-security 09:00:00 09:15:00 09:27:00"}
+	bothSent    = []string{"national-cyberspace unverified", "national-public-security unverified"}
 )
 
 func TestAForwardAwaitsAPerson(t *testing.T) {
-	s := heldMajor(t)
+	s := pendingMajor(t)
 	asked := map[string]int{}
 	for _, e := range s.last.Escalations {
 		asked[e.Desk] += len(e.PendingForwards)
@@ -90,7 +90,7 @@ func TestAForwardAwaitsAPerson(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]int{"protection-energy": 2, "sh-public-security": 0}, asked, "only the desk that forwards is asked")
-	require.Equal(t, "09:30", due(t, s.last, toNational), "held or not, it is owed")
+	require.Equal(t, "09:30", due(t, s.last, toNational), "it is owed, pending or not")
 
 	g := s.elapse()
 	require.Equal(t, "09:27:00", hhmm(&g.At))
@@ -103,7 +103,7 @@ func TestAForwardAwaitsAPerson(t *testing.T) {
 }
 
 func TestAConfirmedForwardGoesAtOnce(t *testing.T) {
-	s := heldMajor(t)
+	s := pendingMajor(t)
 	g := s.fold(confirm("c", "", "09:10"))
 	require.Empty(t, g.PendingForwards)
 	require.Nil(t, g.RegradeAt)
@@ -124,9 +124,9 @@ func TestAConfirmedForwardGoesAtOnce(t *testing.T) {
 }
 
 func TestAConfirmationToOneDeskOpensThatLegOnly(t *testing.T) {
-	s := heldMajor(t)
+	s := pendingMajor(t)
 	g := s.fold(confirm("c", "national-public-security", "09:10"))
-	require.Equal(t, bothHeld[:1], held(g))
+	require.Equal(t, bothPending[:1], pendingOf(g))
 	require.Equal(t, []string{"national-public-security forward"}, reached(g))
 	require.Equal(t, "09:27:00", hhmm(g.RegradeAt))
 	g = s.elapse()
@@ -135,20 +135,20 @@ func TestAConfirmationToOneDeskOpensThatLegOnly(t *testing.T) {
 }
 
 func TestWhatIsHeldIsNotHeldLonger(t *testing.T) {
-	s := heldMajor(t)
+	s := pendingMajor(t)
 	g := s.fold(next("r2", "09:20", `"cause":"x","discoveredAt":"2026-03-02T09:10:00+08:00"`))
-	require.Equal(t, bothHeld, held(g), "a further report does not extend it")
+	require.Equal(t, bothPending, pendingOf(g), "a further report does not extend it")
 	require.Equal(t, []string{"protection-energy update", "sh-public-security update"}, reached(g))
 	g = s.fold(next("r3", "09:25", `"ownGrade":"especially-grave"`))
 	require.Equal(t, event.EspeciallyGrave, g.Grade)
-	require.Equal(t, bothHeld, held(g), "nor does a graver grade")
+	require.Equal(t, bothPending, pendingOf(g), "nor does a graver grade")
 	require.Len(t, g.PendingForwards[0].Duties, 2)
 	require.Equal(t, bothSent, forwards(s.elapse()))
 }
 
 func TestALegOnceOpenStaysOpen(t *testing.T) {
 	grave := func(at string) *event.Accepted { return next("g"+at, at, `"ownGrade":"especially-grave"`) }
-	s := heldMajor(t)
+	s := pendingMajor(t)
 	s.elapse()
 	g := s.fold(grave("10:00"))
 	require.Empty(t, g.PendingForwards)
@@ -161,7 +161,7 @@ func TestALegOnceOpenStaysOpen(t *testing.T) {
 		"withdrawn": taken("withdrawal", "r2", on("09:40"), `"reason":"false-alarm"`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := heldMajor(t)
+			s := pendingMajor(t)
 			s.elapse()
 			s.fold(between)
 			require.Empty(t, s.last.PendingForwards)
@@ -174,26 +174,26 @@ func TestALegOnceOpenStaysOpen(t *testing.T) {
 }
 
 // A confirmation covers what was owed when it was made. Later duties on an open leg go at
-// once, but unverified; a leg that was not confirmed is held.
+// once, but unverified; a leg that was not confirmed stays pending.
 func TestAConfirmationDoesNotVouchForWhatComesLater(t *testing.T) {
-	s := heldMajor(t)
+	s := pendingMajor(t)
 	s.fold(confirm("c", "", "09:10"))
 	g := s.fold(next("r2", "10:00", `"ownGrade":"especially-grave"`))
 	require.Equal(t, bothSent, forwards(g))
 
 	// Confirmed too late, and lowered already: the next time confirmation is required
 	// again.
-	s = heldMajor(t)
+	s = pendingMajor(t)
 	s.fold(determine("d", "protection-energy", "09:09", event.General))
 	s.fold(confirm("c", "", "09:10"))
 	g = s.fold(determine("e", "protection-energy", "09:20", event.Major))
-	require.Equal(t, []string{"national-cyberspace 09:20:00 09:35:00 09:47:00", "national-public-security 09:20:00 09:35:00 09:47:00"}, held(g))
+	require.Equal(t, []string{"national-cyberspace 09:20:00 09:35:00 09:47:00", "national-public-security 09:20:00 09:35:00 09:47:00"}, pendingOf(g))
 	g = s.fold(confirm("f", "", "09:21"))
 	require.Equal(t, []string{"national-cyberspace verified by post f", "national-public-security verified by post f"}, forwards(g))
 }
 
 func TestWhatIsDeterminedLowerIsNeverForwarded(t *testing.T) {
-	s := heldMajor(t)
+	s := pendingMajor(t)
 	g := s.fold(determine("d", "protection-energy", "09:20", event.RelativelyLarge))
 	require.Equal(t, event.RelativelyLarge, g.Grade)
 	require.Empty(t, g.PendingForwards)
@@ -202,28 +202,28 @@ func TestWhatIsDeterminedLowerIsNeverForwarded(t *testing.T) {
 	require.Equal(t, []string{"protection-energy update", "sh-public-security update"}, reached(g))
 	require.Contains(t, g.Change.Reason, "because d")
 
-	s = heldMajor(t) // or withdrawn
+	s = pendingMajor(t) // or withdrawn
 	g = s.fold(taken("withdrawal", "r2", on("09:20"), `"reason":"false-alarm"`))
 	require.Empty(t, g.PendingForwards)
 	require.Nil(t, s.elapsed(on("09:27")))
 	g = s.fold(next("r3", "09:40", `"cause":"no false alarm"`))
-	require.Equal(t, []string{"national-cyberspace 09:40:00 09:55:00 10:07:00", "national-public-security 09:40:00 09:55:00 10:07:00"}, held(g), "received again")
+	require.Equal(t, []string{"national-cyberspace 09:40:00 09:55:00 10:07:00", "national-public-security 09:40:00 09:55:00 10:07:00"}, pendingOf(g), "received again")
 }
 
 // A report or an act after the time has passed, but before the moment is folded.
 func TestAHeldForwardWhoseTimeHasPassed(t *testing.T) {
-	s := heldMajor(t)
+	s := pendingMajor(t)
 	g := s.fold(next("r2", "09:28", `"cause":"x"`))
 	require.Empty(t, g.PendingForwards)
 	require.Equal(t, bothSent, forwards(g))
 	require.Nil(t, s.elapsed(on("09:27")))
 
-	s = heldMajor(t)
+	s = pendingMajor(t)
 	g = s.fold(confirm("c", "", "09:28"))
 	require.Equal(t, []string{"national-cyberspace verified by post c", "national-public-security verified by post c"}, forwards(g))
 	require.Nil(t, s.elapsed(on("09:27")))
 
-	s = heldMajor(t)
+	s = pendingMajor(t)
 	s.elapse()
 	g = s.fold(confirm("c", "", "09:28"))
 	require.Empty(t, g.Escalations, "it has gone; that somebody looked is kept")
@@ -232,13 +232,13 @@ func TestAHeldForwardWhoseTimeHasPassed(t *testing.T) {
 	}
 }
 
-// Forwards triggered by time alone are held from the moment, however late it is folded.
+// Forwards triggered by time alone are pending from the moment, however late it is folded.
 func TestWhatTimeBringsAboutIsHeldFromTheMoment(t *testing.T) {
 	want := []string{"national-cyberspace 10:00:00 10:15:00 10:27:00", "national-public-security 10:00:00 10:15:00 10:27:00"}
 	s := tell(t, rulebook(t, confirming...))
 	s.fold(initial("09:05", dispatch+lasting))
 	s.elapse()
-	require.Equal(t, want, held(s.elapse()))
+	require.Equal(t, want, pendingOf(s.elapse()))
 	require.Equal(t, "10:27:00", hhmm(s.last.RegradeAt), "sooner than the next grade")
 	g := s.elapse()
 	require.Equal(t, bothSent, forwards(g))
@@ -247,7 +247,7 @@ func TestWhatTimeBringsAboutIsHeldFromTheMoment(t *testing.T) {
 	s = tell(t, rulebook(t, confirming...))
 	s.fold(initial("09:05", dispatch+lasting))
 	s.elapse()
-	require.Equal(t, want, held(s.fold(next("r2", "10:10", `"cause":"x"`))))
+	require.Equal(t, want, pendingOf(s.fold(next("r2", "10:10", `"cause":"x"`))))
 	require.Equal(t, bothSent, forwards(s.fold(next("r3", "10:28", `"cause":"y"`))))
 
 	s = tell(t, rulebook(t, confirming...)) // down for hours, all moments at once
@@ -262,6 +262,6 @@ func TestWhatTimeBringsAboutIsHeldFromTheMoment(t *testing.T) {
 func TestAPromptForwardIsHeldByTheTargetOfTheHouse(t *testing.T) {
 	s := tell(t, rulebook(t, confirming...))
 	g := s.fold(taken("initial", "r1", nine, onSite+`,"about":"threat","ownGrade":"especially-grave"`))
-	require.Equal(t, bothHeld, held(g))
+	require.Equal(t, bothPending, pendingOf(g))
 	require.Equal(t, bothSent, forwards(s.elapse()))
 }

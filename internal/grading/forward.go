@@ -9,12 +9,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/register"
 )
 
-// hold sets aside the forwards that await a person: those of a desk whose register entry
-// has forward: confirm, until somebody there confirms or nine tenths of the time have
-// passed. A leg (one desk to another) is pending as a whole, and stays open once it has been
-// told. hold also marks for every forward whether a person has checked it: a confirmation
-// covers what was owed when it was made.
-func (r resolver) hold(g *event.Graded) {
+// setPending makes pending the forwards that await a person: those of a desk whose
+// register entry has forward: confirm, until somebody there confirms or nine tenths of
+// the time have passed. A leg (one desk to another) is pending as a whole, and stays open
+// once it has been told. setPending also marks for every forward whether a person has
+// checked it: a confirmation covers what was owed when it was made.
+func (r resolver) setPending(g *event.Graded) {
 	if g.State.IsImported() {
 		return // an archived report starts no clock and needs no confirmation
 	}
@@ -33,21 +33,21 @@ func (r resolver) hold(g *event.Graded) {
 		if isOpen(r.prev, d.From, d.Desk) {
 			continue
 		}
-		j := slices.IndexFunc(g.PendingForwards, func(h event.PendingForward) bool { return h.Desk == d.From && h.To == d.Desk })
+		j := slices.IndexFunc(g.PendingForwards, func(f event.PendingForward) bool { return f.Desk == d.From && f.To == d.Desk })
 		if j < 0 {
 			g.PendingForwards = append(g.PendingForwards, event.PendingForward{Desk: d.From, To: d.Desk, Since: r.received})
 			j = len(g.PendingForwards) - 1
 		}
-		h := &g.PendingForwards[j]
-		if since := r.arose(*d); since.Before(h.Since) {
-			h.Since = since
+		f := &g.PendingForwards[j]
+		if since := r.arose(*d); since.Before(f.Since) {
+			f.Since = since
 		}
-		h.Duties = append(h.Duties, *d)
+		f.Duties = append(f.Duties, *d)
 	}
 	for i := range g.PendingForwards {
 		r.rb.time(r.prev, &g.PendingForwards[i])
 	}
-	g.PendingForwards = slices.DeleteFunc(g.PendingForwards, func(h event.PendingForward) bool { return !h.Until.After(g.At) })
+	g.PendingForwards = slices.DeleteFunc(g.PendingForwards, func(f event.PendingForward) bool { return !f.Until.After(g.At) })
 	if len(g.PendingForwards) == 0 {
 		g.PendingForwards = nil
 	}
@@ -67,26 +67,26 @@ func (r resolver) arose(d event.Duty) time.Time {
 // time sets when the desk is reminded of a pending leg and when the leg is sent without a
 // person: by the earliest due time of its duties, or by the house's target if all of them
 // are "promptly". A later revision does not extend the wait.
-func (rb Rulebook) time(prev *event.Graded, h *event.PendingForward) {
-	i := slices.IndexFunc(prev.PendingForwards, func(before event.PendingForward) bool { return before.Desk == h.Desk && before.To == h.To })
+func (rb Rulebook) time(prev *event.Graded, f *event.PendingForward) {
+	i := slices.IndexFunc(prev.PendingForwards, func(before event.PendingForward) bool { return before.Desk == f.Desk && before.To == f.To })
 	if i >= 0 {
-		h.Since = prev.PendingForwards[i].Since
+		f.Since = prev.PendingForwards[i].Since
 	}
-	due := h.Since.Add(time.Duration(rb.Register.Acknowledge))
-	limited := slices.IndexFunc(h.Duties, func(d event.Duty) bool { return d.DueAt != nil })
+	due := f.Since.Add(time.Duration(rb.Register.Acknowledge))
+	limited := slices.IndexFunc(f.Duties, func(d event.Duty) bool { return d.DueAt != nil })
 	if limited >= 0 {
-		due = *h.Duties[limited].DueAt // duties are sorted by due time
+		due = *f.Duties[limited].DueAt // duties are sorted by due time
 	}
-	marks := moments(h.Since, due, rb.Register.Remind)
-	h.Remind, h.Until = marks[0], marks[len(marks)-1]
-	if i >= 0 && prev.PendingForwards[i].Until.Before(h.Until) {
-		h.Remind, h.Until = prev.PendingForwards[i].Remind, prev.PendingForwards[i].Until
+	marks := moments(f.Since, due, rb.Register.Remind)
+	f.Remind, f.Until = marks[0], marks[len(marks)-1]
+	if i >= 0 && prev.PendingForwards[i].Until.Before(f.Until) {
+		f.Remind, f.Until = prev.PendingForwards[i].Remind, prev.PendingForwards[i].Until
 	}
 }
 
 // isPending reports whether a duty awaits a person.
 func isPending(g *event.Graded, d event.Duty) bool {
-	return slices.ContainsFunc(g.PendingForwards, func(h event.PendingForward) bool { return h.Desk == d.From && h.To == d.Desk })
+	return slices.ContainsFunc(g.PendingForwards, func(f event.PendingForward) bool { return f.Desk == d.From && f.To == d.Desk })
 }
 
 // isOpen reports whether a leg was told before.
