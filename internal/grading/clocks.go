@@ -67,15 +67,11 @@ func (r resolver) started(o statute.Owed, c statute.Clock, strict bool) *time.Ti
 // firstDue returns when the first limit of a duty ends.
 func (r resolver) firstDue(o statute.Owed, strict bool) *time.Time {
 	start := func(c statute.Clock) *time.Time { return r.started(o, c, strict) }
-	due := statute.FirstDue(termsOf(o.Rule), start, r.stated, o.Statute.Place(o.Facility))
+	due := statute.FirstDue(o.Rule.Terms, start, r.stated, o.Statute.Place(o.Facility))
 	if due == nil {
 		return nil
 	}
 	return &due.At
-}
-
-func termsOf(d *statute.DutyRule) []statute.Term {
-	return statute.Terms(d.Within, d.Clock, d.OrEarlier)
 }
 
 // carriedOut returns when a stage or a duty of the operator was carried out, as far as a

@@ -81,7 +81,7 @@ func (r resolver) due(o statute.Owed) (due, strict *time.Time) {
 	}
 	due = r.firstDue(o, false)
 	_, told := r.prev.State.Fields["discoveredAt"]
-	if told && r.report.DiscoveredAt != nil && uses(termsOf(o.Rule), func(c statute.Clock) bool { return c == statute.ClockDiscovered }) {
+	if told && r.report.DiscoveredAt != nil && uses(o.Rule.Terms, func(c statute.Clock) bool { return c == statute.ClockDiscovered }) {
 		strict = r.firstDue(o, true)
 	}
 	return due, strict
@@ -92,7 +92,7 @@ func (r resolver) due(o statute.Owed) (due, strict *time.Time) {
 // cannot turn it back. A clock that had not started, such as that of the end of handling,
 // starts when that is reported.
 func (r resolver) keptDue(o statute.Owed, due, strict *time.Time) (*time.Time, *time.Time) {
-	terms := termsOf(o.Rule)
+	terms := o.Rule.Terms
 	if due == nil {
 		if len(terms) > 0 && waits(terms[0].Clock) && !r.prev.State.IsImported() {
 			return r.due(o)

@@ -57,7 +57,7 @@ func (rb Rulebook) couldBeLate(a *event.Accepted, r *event.Report) bool {
 			if d.From.Role != statute.RoleOperator {
 				continue
 			}
-			for _, t := range termsOf(d) {
+			for _, t := range d.Terms {
 				claim := claimOf(r, t.Clock)
 				if claim != nil && rb.ended(a.Operator, p, t.Within, inForce(p, *claim), a.ReceivedAt) {
 					return true
@@ -71,10 +71,11 @@ func (rb Rulebook) couldBeLate(a *event.Accepted, r *event.Report) bool {
 // ended reports whether a limit had ended for any facility of the operator.
 func (rb Rulebook) ended(operator string, p *statute.Pack, l statute.Limit, since, at time.Time) bool {
 	if l.IsExact() {
-		return l.After(since, p.Place(statute.Facility{})).Before(at)
+		return l.After(since, p.Place(nil)).Before(at)
 	}
 	o, ok := rb.Register.Operator(operator)
 	return ok && slices.ContainsFunc(o.Facilities, func(f register.Facility) bool {
-		return l.After(since, p.Place(f.Terms())).Before(at)
+		terms := f.Terms()
+		return l.After(since, p.Place(&terms)).Before(at)
 	})
 }

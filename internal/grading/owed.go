@@ -129,7 +129,7 @@ func (r resolver) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Ob
 // out before, of one that recurs.
 func (r resolver) setDue(g *event.Graded, owed statute.OwedFollowUp, last *time.Time, o *event.Obligation) {
 	rule, place := owed.Rule, owed.Statute.Place(owed.Facility)
-	terms := statute.Terms(rule.Within, rule.Clock, rule.OrEarlier)
+	terms := rule.Terms
 	start := func(c statute.Clock) *time.Time { return r.start(g, owed, c) }
 	if rule.Every != nil && (last != nil || len(terms) == 0) {
 		terms = []statute.Term{{Within: *rule.Every}}

@@ -178,7 +178,7 @@ func (d *DutyRule) UnmarshalJSON(raw []byte) error {
 		For lineScope `json:"for"`
 	}{plain: (*plain)(d)}
 	err := json.Unmarshal(raw, &in)
-	d.For, d.When = in.For.Scope, in.For.When.Condition
+	d.For, d.When, d.Terms = in.For.Scope, in.For.When.Condition, termsOf(d.Within, d.Clock, d.OrEarlier)
 	d.For.aboutIncidents()
 	return err
 }
@@ -191,7 +191,7 @@ func (f *FollowUp) UnmarshalJSON(raw []byte) error {
 		For lineScope `json:"for"`
 	}{plain: (*plain)(f)}
 	err := json.Unmarshal(raw, &in)
-	f.For, f.When = in.For.Scope, in.For.When.Condition
+	f.For, f.When, f.Terms = in.For.Scope, in.For.When.Condition, termsOf(f.Within, f.Clock, f.OrEarlier)
 	f.For.aboutIncidents()
 	return err
 }

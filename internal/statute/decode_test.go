@@ -218,7 +218,7 @@ func FuzzDecode(f *testing.F) {
 			require.NotEqual(t, o.Rule.Items == nil, len(o.Rule.Stages) == 0)
 			require.Equal(t, o.Rule.Within == nil, o.Rule.Clock == "")
 			if l := o.Rule.Within; l != nil {
-				require.True(t, l.After(t0, p.Place(Facility{})).After(t0))
+				require.True(t, l.After(t0, p.Place(nil)).After(t0))
 			}
 		}
 		c.Determined = &Determination{Grade: event.Major}

@@ -18,6 +18,7 @@ type FollowUp struct {
 	Within     *Limit            `json:"within"` // nil: promptly, without a number
 	Clock      Clock             `json:"clock"`  // empty where Within is nil; reported is the operator's own report
 	OrEarlier  []Term            `json:"orEarlier"`
+	Terms      []Term            `json:"-"`         // all of these limits; nil: promptly
 	Every      *Limit            `json:"every"`     // it is owed again so long after each report, until handling has ended
 	OnRequest  bool              `json:"onRequest"` // owed only when a desk asks for it
 	Remind     []float64         `json:"remind"`    // fractions of the time, ascending; nil: the caller's
@@ -36,7 +37,7 @@ const StageFinal = "final"
 type OwedFollowUp struct {
 	Statute  *Pack
 	Rule     *FollowUp
-	Facility Facility // the first one that it covers
+	Facility *Facility // the first one that it covers
 }
 
 // FollowUps returns every follow-up that the case, assessed as a, triggers at now, by
@@ -65,7 +66,7 @@ func (s *Set) followUps(c Case, a event.Assessment, now time.Time, onRequest boo
 				continue
 			}
 			if j := slices.IndexFunc(c.Facilities, func(at Facility) bool { return f.For.coversFacility(&at) }); j >= 0 {
-				owed = append(owed, OwedFollowUp{Statute: p, Rule: f, Facility: c.Facilities[j]})
+				owed = append(owed, OwedFollowUp{Statute: p, Rule: f, Facility: &c.Facilities[j]})
 			}
 		}
 	}

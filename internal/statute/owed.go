@@ -12,7 +12,7 @@ import (
 type Owed struct {
 	Statute  *Pack
 	Rule     *DutyRule
-	Facility Facility
+	Facility *Facility
 }
 
 // Owed returns every duty that the case, assessed as a, triggers at now: by statute, then
@@ -32,8 +32,8 @@ func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
 			if d.Manual || !asked.covers(&d.For, d.When, grade) {
 				continue
 			}
-			for _, f := range c.Facilities {
-				if d.For.coversFacility(&f) && asked.reachesOwn(p, &d.For, f) {
+			for j := range c.Facilities {
+				if f := &c.Facilities[j]; d.For.coversFacility(f) && asked.reachesOwn(p, &d.For, *f) {
 					owed = append(owed, Owed{Statute: p, Rule: d, Facility: f})
 				}
 			}

@@ -88,6 +88,7 @@ type DutyRule struct {
 	Within     *Limit           `json:"within"` // nil: promptly, without a number
 	Clock      Clock            `json:"clock"`
 	OrEarlier  []Term           `json:"orEarlier"` // other limits, of which the first to end counts
+	Terms      []Term           `json:"-"`         // all of these limits; nil: promptly
 	Items      []string         `json:"items"`     // items of the report that it discloses; nil: all
 	Manual     bool             `json:"manual"`    // a person chooses the recipients: shown, never routed
 	Citation   string           `json:"citation"`

@@ -80,8 +80,12 @@ func (e *Effective) move(zone *time.Location) {
 	}
 }
 
-// Place returns where a limit of the pack is counted for a facility.
-func (p *Pack) Place(f Facility) calendar.Place {
+// Place returns where a limit of the pack is counted for a facility; nil: for one that has
+// neither a zone nor a calendar of its own.
+func (p *Pack) Place(f *Facility) calendar.Place {
+	if f == nil {
+		f = &Facility{}
+	}
 	place := calendar.Place{Zone: p.zone}
 	if f.Zone != nil {
 		place.Zone = f.Zone

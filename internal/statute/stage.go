@@ -20,9 +20,9 @@ type Term struct {
 	LapsesBefore Clock `json:"lapsesBefore"`
 }
 
-// Terms returns the limits of a line, of which the one that ends first counts; none:
+// termsOf returns the limits of a line, of which the one that ends first counts; none:
 // promptly.
-func Terms(within *Limit, clock Clock, more []Term) []Term {
+func termsOf(within *Limit, clock Clock, more []Term) []Term {
 	if within == nil {
 		return nil
 	}

@@ -35,7 +35,7 @@ func (e environment) describe(p *statute.Pack) []line {
 	for _, d := range p.Duties {
 		add("duties", d.ID, d.Citation, d.Quote, d.Confidence, d.Note,
 			field{"for", e.scope(&d.For)}, field{"when", conditionText(d.When)}, field{"from", e.party(d.From)}, field{"to", e.party(d.To)},
-			field{"act", e.Word(string(d.Act))}, field{"within", e.terms(statute.Terms(d.Within, d.Clock, d.OrEarlier))},
+			field{"act", e.Word(string(d.Act))}, field{"within", e.terms(d.Terms)},
 			field{"items", strings.Join(d.Items, ", ")}, field{"manual", e.yes(d.Manual)})
 	}
 	for _, f := range p.FollowUps {
@@ -179,7 +179,7 @@ func (e environment) clock(c statute.Clock) string {
 
 // recurring prints the limits of a follow-up and whether it is owed again.
 func (e environment) recurring(f statute.FollowUp) string {
-	text := e.terms(statute.Terms(f.Within, f.Clock, f.OrEarlier))
+	text := e.terms(f.Terms)
 	if f.OnRequest {
 		text = e.Word("on-request")
 	}
