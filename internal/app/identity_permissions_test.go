@@ -104,7 +104,6 @@ var tried = []identity.Identity{known[0], known[1], known[2], known[3], known[5]
 // table of the administrator's handbook.
 func TestPermissions_AreAsTheTableSays(t *testing.T) {
 	t.Parallel()
-	t.Log("\n" + identity.Table())
 	g := startGuarded(t, nil)
 	before := g.head()
 	for _, who := range tried {

@@ -218,12 +218,15 @@ func TestDocumentedCommandsExist(t *testing.T) {
 			known[m[1]], verifies[m[1]] = true, true
 		}
 	}
+	commands, flags, verifications, spans := 0, 0, 0, 0 // looked up
 	for _, d := range readDocuments(t) {
 		for _, args := range d.commandLines() {
+			commands++
 			c, rest, err := root.Find(args)
 			require.NoError(t, err, "%s: tocsin %s", d.name, strings.Join(args, " "))
 			for _, arg := range rest {
 				if m := flagName.FindStringSubmatch(arg); m != nil && strings.HasPrefix(arg, "--") && m[1] != "help" {
+					flags++
 					require.NotNil(t, firstFlag(c, m[1]), "%s: tocsin %s: --%s", d.name, strings.Join(args, " "), m[1])
 				}
 			}
@@ -233,14 +236,19 @@ func TestDocumentedCommandsExist(t *testing.T) {
 		}
 		for _, line := range verifyLine.FindAllString(d.text, -1) {
 			for _, m := range flagName.FindAllStringSubmatch(line, -1) {
+				verifications++
 				require.True(t, verifies[m[1]] || m[1] == "help", "%s: %s: --%s", d.name, line, m[1])
 			}
 		}
 		for _, span := range codeSpan.FindAllStringSubmatch(codeBlock.ReplaceAllString(d.text, ""), -1) {
 			if m := flagName.FindStringSubmatch(span[1]); m != nil && strings.HasPrefix(span[1], "--") {
+				spans++
 				require.True(t, known[m[1]], "%s: no command has --%s; they have %v", d.name, m[1], slices.Sorted(maps.Keys(known)))
 			}
 		}
+	}
+	for what, n := range map[string]int{"commands": commands, "flags of commands": flags, "flags of tocsin-verify": verifications, "flags by themselves": spans} {
+		require.Greater(t, n, 10, "%s in the documents", what)
 	}
 }
 
