@@ -11,7 +11,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +82,33 @@ func unset(v reflect.Value, at string) (paths []string) {
 		}
 	}
 	return paths
+}
+
+// Schema checks a type against the JSON Schema from which it is decoded: its members are
+// the properties of the definition ("": of the schema itself), so that no property that a
+// document may have is lost. The members in apart are decoded by code of their own.
+func Schema(t *testing.T, schema []byte, definition string, of any, apart ...string) {
+	t.Helper()
+	type object struct {
+		Properties map[string]jsontext.Value `json:"properties"`
+	}
+	var s struct {
+		object
+		Defs map[string]object `json:"$defs"`
+	}
+	require.NoError(t, json.Unmarshal(schema, &s))
+	want := s.object
+	if definition != "" {
+		want = s.Defs[definition]
+	}
+	require.NotEmpty(t, want.Properties, definition)
+	got := apart
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(of)) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
+			got = append(got, name)
+		}
+	}
+	require.ElementsMatch(t, slices.Collect(maps.Keys(want.Properties)), got, "members of %T", of)
 }
 
 // Covers requires that the values have all exported struct types with JSON tags of a
