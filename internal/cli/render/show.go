@@ -2,13 +2,13 @@ package render
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/printable"
+	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
 // Lateness describes the duty that a report missed. It names no facility and no desk,
@@ -155,10 +155,10 @@ func (p *Printer) Obligation(o event.Obligation) string {
 		b.WriteString(" " + strings.Join(o.Items, ", "))
 	}
 	b.WriteString("  " + p.obligationDue(o))
-	switch {
-	case o.Desk != "":
+	if o.Desk != "" {
 		fmt.Fprintf(&b, "  "+p.Word("asked-by"), o.Desk, o.Officer, printable.Line(o.Reason))
-	case o.Citation != "":
+	}
+	if o.Citation != "" {
 		b.WriteString("  — " + p.Citation(o.Citation, o.CitationZH) + p.Confidence(o.Confidence))
 	}
 	return b.String()
@@ -173,10 +173,7 @@ func (p *Printer) obligationDue(o event.Obligation) string {
 	case o.Within == "":
 		return p.Word("promptly")
 	}
-	if _, line, found := strings.Cut(o.Clock, "/"); found {
-		return fmt.Sprintf(p.Word("after-stage"), p.limit(o.Within), line)
-	}
-	return fmt.Sprintf(p.Word("after-"+o.Clock), p.limit(o.Within))
+	return p.after(statute.Clock(o.Clock), p.Limit(o.Within))
 }
 
 // CalendarEnds says that a due time lies beyond the last day that its calendar knows.
@@ -189,26 +186,23 @@ func (p *Printer) CalendarEnds(day string) string {
 
 // stages names stages of which any is enough.
 func (p *Printer) stages(list []string) string {
-	names := slices.Clone(list)
+	names := make([]string, len(list))
 	for i, stage := range list {
-		if stage == "final" {
-			names[i] = p.Word("report-final")
-		}
+		names[i] = p.Stage(stage)
 	}
 	return strings.Join(names, " / ")
 }
 
-// limit renders a limit of a statute in words; whole days are calendar days and remain
-// days.
-func (p *Printer) limit(iso string) string {
-	d, err := event.ParseDuration(iso)
+// after describes a limit whose clock has not started.
+func (p *Printer) after(c statute.Clock, limit string) string {
+	line, latest := c.Line()
 	switch {
-	case err != nil:
-		return iso
-	case d%Day == 0:
-		return fmt.Sprintf(p.Word("days"), d/Day)
+	case latest:
+		return fmt.Sprintf(p.Word("after-latest"), limit, p.Stage(line))
+	case line != "":
+		return fmt.Sprintf(p.Word("after-stage"), limit, p.Stage(line))
 	}
-	return p.Length(d)
+	return fmt.Sprintf(p.Word("after-"+string(c)), limit)
 }
 
 // Day is the length of a day on the clock.

@@ -162,8 +162,11 @@ func TestEveryWordIsThere(t *testing.T) {
 	for _, kind := range []string{event.TypeInitial, event.TypeProgress, event.TypeFinal, event.TypeWithdrawal} {
 		ids = append(ids, "type-"+strings.TrimSuffix(strings.TrimPrefix(kind, "tocsin.report."), ".v1"))
 	}
-	for _, clock := range []string{"discovered", "reported", "graded", "handled"} {
-		ids = append(ids, "after-"+clock)
+	for _, clock := range []string{"discovered", "reported", "graded", "handled", "classified", "oral-notice", "ransom-paid", "stage", "latest"} {
+		ids = append(ids, "after-"+clock, "clock-"+clock)
+	}
+	for _, unit := range []string{"hour", "day", "working-day", "month"} {
+		ids = append(ids, "one-"+unit, "some-"+unit)
 	}
 	for _, kind := range []string{event.DamageCut, event.DamageMissing, event.DamageChanged, event.DamageTree} {
 		ids = append(ids, "damage-"+kind)
