@@ -2,6 +2,7 @@ package statute
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,6 +35,12 @@ const (
 
 // kinds are what a pack calls the kinds of facts that it declares.
 var kinds = map[string]kind{"yes-no": boolean, "number": number, "share": share, "duration": duration, "amount": money, "word": ordinal}
+
+// writtenAs is how a value of a kind is written in a report or a register.
+var writtenAs = map[kind]string{
+	boolean: "true or false", number: "a number such as 1200 or {atLeast: 1200}", share: "a number from 0 to 1, such as 0.25",
+	duration: "a duration such as PT2H or {atLeast: PT2H}", money: "an amount such as {amount: 5000, currency: EUR}",
+}
 
 // Path is how a condition names the fact.
 func (n *NamedFact) Path() string {
@@ -72,23 +79,23 @@ func (f *fact) read(raw jsontext.Value) (*named, error) {
 	case money:
 		err = json.Unmarshal(raw, &n.money, json.RejectUnknownMembers(true))
 		if err == nil && n.money.Currency == "" {
-			err = fmt.Errorf("has no currency")
+			return nil, errors.New("has no currency")
 		}
 		n.number = n.money.Amount
 	case ordinal:
 		var word string
-		if err = json.Unmarshal(raw, &word); err == nil && !slices.Contains(f.scale, word) {
-			err = fmt.Errorf("%q is not one of %s", word, strings.Join(f.scale, ", "))
+		if json.Unmarshal(raw, &word) != nil || !slices.Contains(f.scale, word) {
+			return nil, fmt.Errorf("must be one of %s, got %s", strings.Join(f.scale, ", "), raw)
 		}
 		n.number.Value = float64(slices.Index(f.scale, word))
 	default:
 		err = json.Unmarshal(raw, &n.number)
 		if err == nil && f.kind == share && n.number.Value > 1 {
-			err = fmt.Errorf("a share lies between 0 and 1")
+			return nil, fmt.Errorf("must lie between 0 and 1, got %s", raw)
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("must be %s, got %s", writtenAs[f.kind], raw)
 	}
 	return &n, nil
 }
@@ -278,7 +285,7 @@ func (s *Set) checkValues(values map[string]jsontext.Value, prefix, path string)
 			continue
 		}
 		if _, err := declared[i].fact().read(values[name]); err != nil {
-			faults = append(faults, fault.Detail{Path: at, Message: fmt.Sprintf("is no %s: %v", declared[i].Kind, err)})
+			faults = append(faults, fault.Detail{Path: at, Message: err.Error()})
 		}
 	}
 	return faults
@@ -301,7 +308,10 @@ func (e *earlier) String() string {
 
 func (e *earlier) verdict(r *reading) Verdict {
 	list, found := r.c.Report.Earlier, r.c.Report.DiscoveredAt
-	if list == nil || found == nil {
+	switch {
+	case list != nil && len(list) < e.atLeast:
+		return False // whenever this one was discovered
+	case list == nil || found == nil:
 		return Unknown
 	}
 	n := 0

@@ -111,7 +111,27 @@ func TestCondition_EarlierIncidents(t *testing.T) {
 		at(before("2026-01-31")+", "+before("2026-07-31")),
 		at(before("2026-01-30")+", "+before("2026-07-30")+", "+before("2026-08-01")),
 		`discoveredAt: "2026-07-31T08:00:00+08:00"`))
-	require.Empty(t, checked(t, "", "earlier: {within: P6M, atLeast: 1}", at(before("2026-07-01")), at(""), "earlier: []"), "an empty list denies, without a discovery it is open")
+	require.Empty(t, checked(t, "", "earlier: {within: P6M, atLeast: 1}", at(before("2026-07-01")), at(""), "earlier: ["+before("2026-07-01")+"]"), "an empty list denies; without a discovery it is open which of those listed count")
+	require.Empty(t, checked(t, "", "earlier: {within: P6M, atLeast: 2}", at(before("2026-02-01")+", "+before("2026-07-01")), "earlier: ["+before("2026-07-01")+"]", ""), "a list too short for the number denies without a discovery")
+}
+
+// What is wrong with a value says how to write it.
+func TestSet_CheckReportSaysHowToWriteAValue(t *testing.T) {
+	p, err := Decode([]byte(strings.NewReplacer("WHEN", "fact: kind, is: malware", "HIT", "", "BELOW", "", "MISSING", "", "ATTRIBUTES", "").Replace(declaring)))
+	require.NoError(t, err)
+	set := newSet([]*Pack{p})
+	for name, row := range map[string]struct{ value, want string }{
+		"clients":       {`"many"`, `must be a number such as 1200 or {atLeast: 1200}, got "many"`},
+		"clients-share": {`1.5`, "must lie between 0 and 1, got 1.5"},
+		"downtime":      {`7`, "must be a duration such as PT2H or {atLeast: PT2H}, got 7"},
+		"cost":          {`{"amount": 5}`, "has no currency"},
+		"spread":        {`"planet"`, `must be one of local, national, world, got "planet"`},
+		"malicious":     {`"yes"`, `must be true or false, got "yes"`},
+		"gone":          {`1`, "no statute pack in use declares this fact"},
+	} {
+		got := set.CheckReport(map[string]jsontext.Value{name: jsontext.Value(row.value)}, nil)
+		require.Equal(t, []fault.Detail{{Path: "facts.named." + name, Message: row.want}}, got)
+	}
 }
 
 func TestDecode_RefusesWhatDoesNotFitADeclaredFact(t *testing.T) {
