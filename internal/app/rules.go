@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/grading"
 	"github.com/tocsin-project/tocsin/internal/register"
 	"github.com/tocsin-project/tocsin/internal/statute"
@@ -42,6 +44,7 @@ func LoadRules(statutes, registerFile string) (grading.Rulebook, error) {
 		return rb, err
 	}
 	raw, err := fs.ReadFile(schemas.Registers, "example.yaml")
+	name := cmp.Or(registerFile, "the example register")
 	if registerFile != "" {
 		raw, err = os.ReadFile(registerFile)
 	}
@@ -50,11 +53,11 @@ func LoadRules(statutes, registerFile string) (grading.Rulebook, error) {
 	}
 	reg, err := register.Decode(raw)
 	if err != nil {
-		return rb, err
+		return rb, fault.InFile(name, err)
 	}
 	set = set.For(reg.Jurisdictions())
 	if err := reg.CheckDuties(set); err != nil {
-		return rb, err
+		return rb, fault.InFile(name, err)
 	}
 	return grading.Rulebook{Statutes: set, Register: reg}, nil
 }

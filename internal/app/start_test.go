@@ -65,8 +65,9 @@ func TestLoadRules_RefusesInvalidRules(t *testing.T) {
 	require.ErrorContains(t, err, "statute packs")
 	_, err = app.LoadRules("", filepath.Join(t.TempDir(), "none.yaml"))
 	require.ErrorContains(t, err, "register")
-	_, err = app.LoadRules("", registerWith(t, "id: urumqi-cyberspace", "id: urumqi-x", "level: prefecture, region: \"650100\", languages", "level: county, region: \"650100\", languages"))
-	require.ErrorContains(t, err, "nobody can receive the duty cn-xj-netsec-2017/unit-to-cyberspace-of-its-level")
+	file := registerWith(t, "id: urumqi-cyberspace", "id: urumqi-x", "level: prefecture, region: \"650100\", languages", "level: county, region: \"650100\", languages")
+	_, err = app.LoadRules("", file)
+	require.ErrorContains(t, err, file+": $.operators[1].facilities[0]: nobody can receive the duty cn-xj-netsec-2017/unit-to-cyberspace-of-its-level")
 }
 
 func TestStop_MayBeCalledTwice(t *testing.T) {

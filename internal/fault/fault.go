@@ -84,6 +84,20 @@ func Invalid(op string, details []Detail) error {
 	return &Error{Op: op, Kind: Reject, Details: details}
 }
 
+// InFile returns err with the name of the file before the path of each fault.
+func InFile(name string, err error) error {
+	var e *Error
+	if !errors.As(err, &e) || len(e.Details) == 0 {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	in := *e
+	in.Details = make([]Detail, len(e.Details))
+	for i, d := range e.Details {
+		in.Details[i] = Detail{Path: name + ": " + d.Path, Message: d.Message}
+	}
+	return &in
+}
+
 // KindOf returns the kind of the outermost Error in the chain of err, or Retry.
 func KindOf(err error) Kind {
 	var e *Error

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -11,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/statute/calendar"
 	"github.com/tocsin-project/tocsin/schemas"
 )
@@ -198,4 +200,15 @@ func TestPropertyLimitInAnyZone(t *testing.T) {
 		require.False(t, moved.Before(end), "%s from %s", l, start)
 		require.True(t, p.Works(calendar.DayOf(moved)) || moved.Equal(end), "%s from %s ends on %s", l, start, moved)
 	})
+}
+
+// A fault of a calendar names its file.
+func TestLoad_FaultOfACalendarNamesItsFile(t *testing.T) {
+	_, err := Load(fstest.MapFS{
+		"x.yaml":           {Data: []byte("id: x\n")},
+		"calendars/x.yaml": {Data: []byte("id: x\n")},
+	})
+	details := fault.DetailsOf(err)
+	require.NotEmpty(t, details)
+	require.Contains(t, details[0].Path, "calendars/x.yaml: $.")
 }

@@ -125,10 +125,10 @@ func readCalendars(packs fs.FS) (map[string]*calendar.Calendar, error) {
 			}
 			c, err := calendar.Decode(raw)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
+				return nil, fault.InFile(name, err)
 			}
 			if c.ID != id {
-				return nil, fault.New(fault.Reject, "statute: load", "%s: a calendar %q stands in a file %s.yaml", name, c.ID, c.ID)
+				return nil, fault.New(fault.Reject, "statute: load", "%s: the calendar %q must be in the file calendars/%s.yaml", name, c.ID, c.ID)
 			}
 			out[id] = c
 		}
