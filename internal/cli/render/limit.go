@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// What a limit of a statute says beside ISO 8601.
+// What a limit of a statute says beside a length on the clock.
 var (
 	workingDays = regexp.MustCompile(`^(\d+) working days$`)
+	months      = regexp.MustCompile(`^P(\d+)M$`)
 	rolled      = regexp.MustCompile(`^(.+), on a day off until (\d\d:\d\d) of the next working day$`)
 )
 
@@ -26,8 +26,8 @@ func (p *Printer) Limit(text string) string {
 	if m := workingDays.FindStringSubmatch(text); m != nil {
 		return p.many("working-day", m[1])
 	}
-	if months, err := statute.ParseMonths(text); err == nil {
-		return p.many("month", strconv.Itoa(int(months)))
+	if m := months.FindStringSubmatch(text); m != nil {
+		return p.many("month", m[1])
 	}
 	d, err := event.ParseDuration(text)
 	switch date, _, timed := strings.Cut(text, "T"); {

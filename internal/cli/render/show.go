@@ -8,7 +8,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/printable"
-	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
 // Lateness describes the duty that a report missed. It names no facility and no desk,
@@ -173,7 +172,7 @@ func (p *Printer) obligationDue(o event.Obligation) string {
 	case o.Within == "":
 		return p.Word("promptly")
 	}
-	return p.after(statute.Clock(o.Clock), p.Limit(o.Within))
+	return p.after(o.Clock, p.Limit(o.Within))
 }
 
 // CalendarEnds says that a due time lies beyond the last day that its calendar knows.
@@ -194,15 +193,11 @@ func (p *Printer) stages(list []string) string {
 }
 
 // after describes a limit whose clock has not started.
-func (p *Printer) after(c statute.Clock, limit string) string {
-	line, latest := c.Line()
-	switch {
-	case latest:
-		return fmt.Sprintf(p.Word("after-latest"), limit, p.Stage(line))
-	case line != "":
-		return fmt.Sprintf(p.Word("after-stage"), limit, p.Stage(line))
+func (p *Printer) after(clock, limit string) string {
+	if kind, line, found := strings.Cut(clock, "/"); found { // stage/ID, latest/ID
+		return fmt.Sprintf(p.Word("after-"+kind), limit, p.Stage(line))
 	}
-	return fmt.Sprintf(p.Word("after-"+string(c)), limit)
+	return fmt.Sprintf(p.Word("after-"+clock), limit)
 }
 
 // Day is the length of a day on the clock.

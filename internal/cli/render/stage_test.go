@@ -15,9 +15,9 @@ func TestObligation_Stages(t *testing.T) {
 		o    event.Obligation
 		want string
 	}{
-		{event.Obligation{Kind: event.OwesReport, Report: "intermediate", Within: "PT72H", Clock: "stage/initial-notification"}, "intermediate  3 days after initial-notification"},
-		{event.Obligation{Kind: event.OwesReport, Report: "written", Within: "PT84H", Clock: "oral-notice"}, "written  3d12h after the oral notice"},
-		{event.Obligation{Kind: event.OwesReport, Report: "final", OrReports: []string{"progress"}, DueAt: &due, CalendarEnds: "2026-12-31"}, "final summary / progress  by 2027-01-04 12:00:00.000 +08:00 (its calendar ends on 2026-12-31: later holidays are not known)"},
+		{event.Obligation{Kind: event.OwesReport, Report: "intermediate", Within: "PT72H", Clock: "stage/initial-notification"}, "intermediate report  72 hours after initial-notification"},
+		{event.Obligation{Kind: event.OwesReport, Report: "written", Within: "PT84H", Clock: "oral-notice"}, "written  84 hours after the oral notice"},
+		{event.Obligation{Kind: event.OwesReport, Report: "final", OrReports: []string{"progress"}, DueAt: &due, CalendarEnds: "2026-12-31"}, "final summary / progress report  by 2027-01-04 12:00:00.000 +08:00 (its calendar ends on 2026-12-31: later holidays are not known)"},
 	} {
 		p := Printer{Lang: "en"}
 		require.Contains(t, p.Obligation(row.o), row.want)
