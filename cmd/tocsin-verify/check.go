@@ -121,7 +121,7 @@ func (o *options) checkFile(r *result) error {
 	var old *evidence.Checkpoint
 	if o.extends != "" {
 		if kind == kindProof || kind == kindReceipt || kind == kindReceipts {
-			return uncheckedError{errors.New("--extends: the proof of a record does not say what its log grew out of; ask for a consistency proof")}
+			return uncheckedError{errors.New("--extends: the proof of a record does not show that the log grew from an earlier checkpoint: get a consistency proof")}
 		}
 		note, err := checkpointIn(o.extends)
 		if err != nil {
@@ -279,7 +279,7 @@ func (r *result) checkpoint(v evidence.Verifier, text string, old *evidence.Chec
 	case old.Size == cp.Size:
 		return forkError(cp, *old)
 	}
-	return uncheckedError{fmt.Errorf("whether %d records are the beginning of %d, two checkpoints alone do not say: ask for a consistency proof", old.Size, cp.Size)}
+	return uncheckedError{fmt.Errorf("two checkpoints alone do not show that the log grew from %d records to %d: get a consistency proof (tocsin log prove --since)", old.Size, cp.Size)}
 }
 
 // forkError is the gravest finding: one log has signed two different contents of one

@@ -90,7 +90,7 @@ func TestVerify_MailIsNoForgery(t *testing.T) {
 			code, out, errOut := s.verify(args...)
 			require.Equal(t, c.want, code, "%s, %s: %s", file, name, errOut)
 			if code == exitHolds {
-				require.Contains(t, out, "in transport", "%s, %s", file, name)
+				require.Contains(t, out, "repaired", "%s, %s", file, name)
 				continue
 			}
 			require.NotContains(t, errOut, "does not hold")

@@ -16,13 +16,13 @@ var messages = map[string][2]string{
 	"record-n":         {"第 %d 条记录", "record %d"},
 	"line-n":           {"第 %d 行", "line %d"},
 	"more":             {"……另有 %d 处未列出", "… and %d more that are not listed"},
-	"unchecked-export": {"%s：有 %d 处无法核验（见上），其余未发现问题", "%s: could not be checked: %d things, above; nothing else is wrong with it"},
-	"faults":           {"%s：不成立：发现 %d 处问题", "%s: does not hold: %d findings"},
+	"unchecked-export": {"%s：有 %d 处无法核验（见上），其余未发现问题", "%s: could not be checked: %d items (see above); no other problem was found"},
+	"faults":           {"%s：不成立：发现 %d 处问题", "%s: does not hold: %d problems found"},
 
 	"proved-record":     {"成立：第 %d 条记录在日志 %s 中，内容如下。", "HOLDS: record %d is in the log %s, with the content below."},
 	"proved-export":     {"成立：导出目录中的每条记录都在日志 %s 中，区间内没有无故缺失的记录。", "HOLDS: every record of this export is in the log %s, and every missing record was removed by a recorded removal."},
 	"proved-checkpoint": {"成立：该检查点由日志 %s 签名。", "HOLDS: the checkpoint was signed by the log %s."},
-	"proved-extends":    {"成立：前 %d 条记录原样保留在 %d 条记录的日志 %s 中，未改、未删。", "HOLDS: the first %d records are the beginning of the %d of the log %s: none was changed or removed."},
+	"proved-extends":    {"成立：前 %d 条记录原样保留在 %d 条记录的日志 %s 中，未改、未删。", "HOLDS: the first %d of the %d records of the log %s are unchanged: none was altered or removed."},
 
 	"proved-receipt":  {"成立：该回执由日志 %s 认可的接收端签名。", "HOLDS: the receipt was signed by the intake that the log %s has certified."},
 	"proved-receipts": {"成立：%d 份回执均由日志 %s 认可的接收端签名。", "HOLDS: all %d receipts were signed by the intake that the log %s has certified."},
@@ -38,7 +38,7 @@ var messages = map[string][2]string{
 	"type":          {"类型", "type"},
 	"durability":    {"落盘保证", "durability"},
 	"digest":        {"数据摘要", "digest"},
-	"held":          {"已比对", "report"},
+	"compared":      {"已比对", "report"},
 	"signed":        {"签名", "signed"},
 	"signed-by":     {"%s，密钥 %s（凭证签发者 %s）", "by %s with the key %s, a credential of %s"},
 	"signed-at":     {"签名时间", "signed at"},
@@ -59,7 +59,7 @@ var messages = map[string][2]string{
 	"body":          {"正文", "body"},
 	"binary":        {"%d 字节，不是 JSON，以 base64 表示", "%d bytes that are not JSON, in base64"},
 	"range":         {"区间", "range"},
-	"range-of":      {"第 %d 至 %d 条：%d 条在，%d 条已依规移除", "records %d to %d: %d are here, %d were removed by order or by age"},
+	"range-of":      {"第 %d 至 %d 条：含 %d 条，%d 条已依规移除", "records %d to %d: %d are included, %d were removed by order or by age"},
 	"besides":       {"附带", "besides"},
 	"besides-of":    {"区间外记录 %d 条；核验树条目 %d 个", "%d records outside the range; %d entries of the tree were checked"},
 	"rules":         {"规则", "rules"},
@@ -67,18 +67,18 @@ var messages = map[string][2]string{
 	"made":          {"导出时间", "made"},
 	"page":          {"阅读页面", "page"},
 	"page-compared": {"index.html 与由记录重新生成的页面一致", "index.html matches the records: it was rendered again and compared"},
-	"damaged":       {"传输改动", "in transport"},
+	"damaged":       {"传输改动", "repaired"},
 	"extra":         {"多余文件", "not listed"},
 	"proof":         {"已写证明", "proof written"},
 
 	"limits":           {"这不证明：", "This does not prove:"},
 	"limit-true":       {"记录所述属实——只证明日志收录的就是这些内容；", "that the content of a record is true: only that the log recorded it;"},
 	"limit-time":       {"时间准确——时间由写入者的时钟给出；", "that its time is right: it comes from the clock of its writer;"},
-	"limit-later":      {"检查点之后的任何事情；", "anything about what came after the checkpoint;"},
-	"limit-one-view":   {"日志给所有人看的是同一内容——请与他人持有的检查点比对（--extends）。", "that the log shows everyone the same: compare it with a checkpoint that somebody else keeps (--extends)."},
+	"limit-later":      {"检查点之后的任何事情；", "anything about records after the checkpoint;"},
+	"limit-one-view":   {"日志给所有人看的是同一内容——请与他人持有的检查点比对（--extends）。", "that the log shows everyone the same: compare it with a checkpoint that another party keeps (--extends)."},
 	"limit-manifest":   {"导出者在清单中所写的时间——请将上面的清单 SHA-256 与导出时所示比对；", "the times that the exporter wrote into the manifest: compare its SHA-256 above with the one that the export printed;"},
-	"limit-receipt":    {"该记录仍在日志中——请用 tocsin log prove 取得证明；", "that the record is still in the log: ask for its proof (tocsin log prove);"},
-	"limit-report":     {"报告的内容——请以 --report 提供报告原文比对摘要。", "what the report said: compare the report with the digest by --report."},
+	"limit-receipt":    {"该记录仍在日志中——请用 tocsin log prove 取得证明；", "that the record is still in the log: get its proof (tocsin log prove);"},
+	"limit-report":     {"报告的内容——请以 --report 提供报告原文比对摘要。", "the content of the report: compare the report with the digest (--report)."},
 	"limit-identities": {"上述凭证签发者确为贵方所信任——请以 --identities 指定；", "that you trust the issuer of the credentials: name it with --identities;"},
 
 	"help": {helpZH, helpEN},
@@ -141,8 +141,8 @@ Examples:
   tocsin-verify --key log.pub export-2026-01 --record 4711 --proof 4711.tlog-proof
 `
 
-const helpZH = `tocsin-verify 离线核验 tocsin 日志所述，不信任日志、文件及其提供者，
-只信任一样东西：日志的公钥。
+const helpZH = `tocsin-verify 离线核验 tocsin 日志的证明、回执和导出目录。它只信任日志的公钥，
+不信任日志本身、文件及其提供者。
 
 用法：
   tocsin-verify --key KEY FILE
@@ -169,7 +169,7 @@ quoted-printable）会被还原并指明；导出目录中清单未列的文件�
 选项（可在 FILE 之前或之后）：
   --key KEY       公钥，或存有公钥的文件
   --extends OLD   较早的检查点文件（或含检查点的证明、导出目录）：
-                  它是否为 FILE 所覆盖内容的开头？
+                  核验 FILE 是否由它增长而来。
                   FILE 为一致性证明，或树块足够的导出目录
   --record N      只核验导出目录中该序号的记录，并显示
   --proof NEW     将该记录的证明写入新文件，可单独核验

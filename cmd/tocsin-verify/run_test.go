@@ -200,8 +200,8 @@ func TestVerify_Unchecked(t *testing.T) {
 		{[]string{"--record", "5", "--extends", s.path("p"), s.path("export")}, "not both"},
 		{[]string{"--extends", "", s.path("export")}, "--extends"},
 		{[]string{"--extends", s.path("none"), s.path("consistency")}, "no such file"},
-		{[]string{"--extends", s.path("checkpoint-200"), s.path("p")}, "ask for a consistency proof"},
-		{[]string{"--extends", s.path("checkpoint-200"), s.path("checkpoint-300")}, "ask for a consistency proof"},
+		{[]string{"--extends", s.path("checkpoint-200"), s.path("p")}, "get a consistency proof"},
+		{[]string{"--extends", s.path("checkpoint-200"), s.path("checkpoint-300")}, "get a consistency proof"},
 		{[]string{s.path("consistency")}, "needs --extends"},
 	} {
 		code, out, errOut := s.verify(c.args...)
@@ -223,7 +223,7 @@ func TestCheckpoints(t *testing.T) {
 	require.Contains(t, out, "HOLDS: the checkpoint was signed by the log log.example.com/test")
 	code, out, errOut := s.verify(s.path("consistency"), "--extends", s.path("checkpoint-200"))
 	require.Equal(t, exitHolds, code, errOut)
-	require.Contains(t, out, "HOLDS: the first 200 records are the beginning of the 300")
+	require.Contains(t, out, "HOLDS: the first 200 of the 300 records")
 	code, _, _ = s.verify(s.path("checkpoint-300"), "--extends", s.path("p"))
 	require.Equal(t, exitHolds, code, "the same checkpoint, out of a proof")
 
@@ -248,7 +248,7 @@ func TestExports(t *testing.T) {
 	sum := s.export(t, "export", 100, 220)
 	code, out, errOut := s.verify(s.path("export"))
 	require.Equal(t, exitHolds, code, errOut)
-	for _, want := range []string{"HOLDS: every record of this export", "records 100 to 220: 121 are here, 0 were removed", sum} {
+	for _, want := range []string{"HOLDS: every record of this export", "records 100 to 220: 121 are included, 0 were removed", sum} {
 		require.Contains(t, out, want)
 	}
 	code, out, errOut = s.verify(s.path("export"), "--extends", s.path("checkpoint-200"))
@@ -282,7 +282,7 @@ func TestExports(t *testing.T) {
 	require.Equal(t, exitFails, code, "what does not hold weighs more than what cannot be checked")
 	require.Empty(t, out)
 	require.Contains(t, errOut, "records.jsonl: record 130: line 31: it is not the record that the log has certified")
-	require.Contains(t, errOut, "does not hold: 2 findings")
+	require.Contains(t, errOut, "does not hold: 2 problems found")
 	code, _, _ = s.verify(s.path("export"), "--record", "130")
 	require.Equal(t, exitFails, code)
 }
@@ -394,7 +394,7 @@ func TestVerify_TransportIsNoForgery(t *testing.T) {
 			s.write(t, "damaged", text)
 			code, out, errOut := s.verify(append([]string{s.path("damaged")}, args...)...)
 			require.Equal(t, exitHolds, code, "%s, %s: %s", file, how, errOut)
-			require.Contains(t, out, "in transport", "%s, %s", file, how)
+			require.Contains(t, out, "repaired", "%s, %s", file, how)
 		}
 		forged := strings.Replace(s.read(t, file), "\n300\n", "\n301\n", 1)
 		s.write(t, "damaged", damaged(forged)["CR LF"])

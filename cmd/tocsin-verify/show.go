@@ -191,7 +191,7 @@ func (o *options) showReceipt(r *result) {
 	}
 	limits := []string{"limit-true", "limit-time", "limit-receipt"}
 	if o.report != "" {
-		o.row("held", o.report)
+		o.row("compared", o.report)
 	} else {
 		limits = append(limits, "limit-report")
 	}

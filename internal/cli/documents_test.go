@@ -77,7 +77,8 @@ var varying = []struct {
 	{regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{12})\b`), "HASH"},
 	{regexp.MustCompile(`\b[AO][A-Z2-7]{55}\b`), "NKEY"},
 	// A proof may be fetched before the checkpoint covers the last records.
-	{regexp.MustCompile(`\b(the first|among the|beginning of the|that of|log of) \d+\b`), "$1 N"},
+	{regexp.MustCompile(`\bthe first \d+ of the \d+ records\b`), "the first N of the N records"},
+	{regexp.MustCompile(`\b(the first|among the|that of|log of) \d+\b`), "$1 N"},
 	{regexp.MustCompile(`\b\d+ entries of the tree\b`), "N entries"},
 	// How late the report of the tour is depends on when the tour is made.
 	{regexp.MustCompile(`\b(P\d+DT[0-9HMS.]+|\d+d(\d+h)?|P\d+D)\b`), "LENGTH"},
