@@ -161,7 +161,7 @@ func TestHandle_FirstReportFails(t *testing.T) {
 	mend(t, h)
 	g = b.handle(h, initial)
 	require.Equal(t, 2, g.Revision)
-	require.Len(t, g.Escalations, 3, "the two of the dispatch, and the one of the annex, which is not CII")
+	require.Len(t, g.Escalations, 2, "the two of the dispatch; the annex, which is not CII, adds none")
 	i := slices.IndexFunc(g.Duties, func(d event.Duty) bool { return d.Duty == "cii-operator-to-protection" })
 	require.GreaterOrEqual(t, i, 0)
 	require.WithinDuration(t, nine.Add(40*time.Minute), *g.Duties[i].DueAt, 0, "from discovery, as if it had come first")
