@@ -15,6 +15,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/printable"
+	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
 // gradeOptions are the flags of grade and of report --check.
@@ -133,7 +134,15 @@ func (e *environment) unknown(list []event.Unknown) {
 	for _, u := range list {
 		if !seen[u.Fact] {
 			seen[u.Fact] = true
-			fmt.Fprintf(e.Out, "  %s %s (%s %s)\n", e.Word("unknown"), u.Fact, e.Word("couldBe"), e.GradeName(u.Grade))
+			fmt.Fprintf(e.Out, "  %s %s (%s %s)\n", e.Word("unknown"), e.factName(u.Fact), e.Word("couldBe"), e.GradeName(u.Grade))
 		}
 	}
+}
+
+// factName returns the path of a fact, in Chinese with its name before it.
+func (e *environment) factName(path string) string {
+	if name := statute.NameOf(path); e.Lang == "zh" && name.ZH != path {
+		return name.ZH + "（" + path + "）"
+	}
+	return path
 }

@@ -31,6 +31,14 @@ func TestStatuteShow_SaysEachLineInBothLanguages(t *testing.T) {
 			require.Contains(t, out, text, lang)
 		}
 	}
+	for lang, want := range map[string]string{
+		"zh": "  条件: 中断运行 (整体, 关键信息基础设施) ≥ 6小时\n",
+		"en": "  when: outage (overall, CII) ≥ 6h\n",
+	} {
+		code, out, errOut := tocsin(t, "", "statute", "show", "cn-csirm-2025", "--lang", lang)
+		require.Equal(t, exitOK, code, errOut)
+		require.Contains(t, out, want)
+	}
 	files, err := filepath.Glob(filepath.Join(packFolder, "*.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute/sourcetext"
 )
 
 // Severity tells whether a finding prevents a pack from being used.
@@ -180,4 +181,24 @@ func (k *checker) grades(about event.About) bool {
 		}
 	}
 	return false
+}
+
+// quoted compares a quote with the source text of the pack. An interpretation quotes the
+// words that it reads; what others report of a text is not compared.
+func (k *checker) quoted(citation, quote string, confidence event.Confidence) {
+	compared := confidence == event.ConfidenceText || confidence == event.ConfidenceInterpretation
+	switch {
+	case quote == "" || !compared:
+	case k.pack.SourceFile == "":
+		if confidence == event.ConfidenceText {
+			k.note(SeverityError, "confidence text, but the pack names no sourceFile to compare the quote with: secondary at most")
+		}
+	case k.pack.text == nil:
+		k.note(SeverityError, "%s cannot be read, so the quote cannot be compared with it", k.pack.SourceFile)
+	default:
+		number := sourcetext.ArticleOf(k.pack.CitationsZH[citation])
+		if wrong := k.pack.text.Find(quote, number); wrong != "" {
+			k.note(SeverityError, "the quote differs from %s: %s", k.pack.SourceFile, wrong)
+		}
+	}
 }

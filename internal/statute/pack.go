@@ -11,6 +11,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/statute/calendar"
+	"github.com/tocsin-project/tocsin/internal/statute/sourcetext"
 )
 
 // Pack is one instrument of the law.
@@ -42,7 +43,7 @@ type Pack struct {
 	SHA256 string `json:"-"` // of Raw, in hex
 	Raw    []byte `json:"-"` // as read; must not be changed
 
-	text      sourceText // of SourceFile; nil: not read
+	text      sourcetext.Text // of SourceFile; nil: not read
 	zone      *time.Location
 	calendars map[string]*calendar.Calendar // of the set
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/statute/sourcetext"
 )
 
 // Set is a group of packs that were loaded together, sorted by id. Its lines and rises
@@ -56,7 +57,7 @@ func Load(fsys fs.FS) (*Set, error) {
 		}
 		p, doc := decode(raw)
 		if p.SourceFile != "" {
-			p.text, _ = readSource(fsys, p.SourceFile) // only Check needs it, and says so
+			p.text, _ = sourcetext.Read(fsys, p.SourceFile) // only Check needs it, and says so
 		}
 		files[i] = file{name, p, doc}
 	}

@@ -30,17 +30,17 @@ func (e environment) describe(p *statute.Pack) []line {
 	}
 	for _, c := range p.Criteria {
 		add("criteria", c.ID, c.Citation, c.Quote, c.Confidence, c.Note,
-			field{"grade", e.GradeName(c.Grade)}, field{"for", e.scope(&c.For)}, field{"when", c.When.String()})
+			field{"grade", e.GradeName(c.Grade)}, field{"for", e.scope(&c.For)}, field{"when", p.Describe(c.When, e)})
 	}
 	for _, d := range p.Duties {
 		add("duties", d.ID, d.Citation, d.Quote, d.Confidence, d.Note,
-			field{"for", e.scope(&d.For)}, field{"when", conditionText(d.When)}, field{"from", e.party(d.From)}, field{"to", e.party(d.To)},
+			field{"for", e.scope(&d.For)}, field{"when", p.Describe(d.When, e)}, field{"from", e.party(d.From)}, field{"to", e.party(d.To)},
 			field{"act", e.Word(string(d.Act))}, field{"within", e.terms(d.Terms)},
-			field{"items", strings.Join(d.Items, ", ")}, field{"manual", e.yes(d.Manual)})
+			field{"items", e.items(d.Items)}, field{"manual", e.yes(d.Manual)})
 	}
 	for _, f := range p.FollowUps {
 		add("followUps", f.ID, f.Citation, f.Quote, f.Confidence, f.Note,
-			field{"for", e.scope(&f.For)}, field{"when", conditionText(f.When)}, field{"items", strings.Join(f.Items, ", ")},
+			field{"for", e.scope(&f.For)}, field{"when", p.Describe(f.When, e)}, field{"items", e.items(f.Items)},
 			field{"report", e.stages(f.Stages)}, field{"within", e.recurring(f)})
 	}
 	if r := p.Retention; r != nil {
@@ -134,11 +134,13 @@ func (e environment) yes(is bool) string {
 	return ""
 }
 
-func conditionText(c statute.Condition) string {
-	if c == nil {
-		return ""
+// items prints the names of items of a report.
+func (e environment) items(paths []string) string {
+	names := make([]string, len(paths))
+	for i, path := range paths {
+		names[i] = e.text(statute.NameOf(path))
 	}
-	return c.String()
+	return strings.Join(names, e.Word("list-and"))
 }
 
 // stages prints stages of which any is enough.

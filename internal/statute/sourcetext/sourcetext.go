@@ -1,4 +1,9 @@
-package statute
+// Package sourcetext holds quotes to the text of an instrument.
+//
+// A quote is found only where its words are: forms of another width and white space
+// within Chinese do not count, every other character does. Reading a text never alters
+// it, and the same text and quote give the same answer.
+package sourcetext
 
 import (
 	"fmt"
@@ -9,12 +14,10 @@ import (
 	"unicode"
 
 	"golang.org/x/text/width"
-
-	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// sourceText is the text of an instrument, by article.
-type sourceText []article
+// Text is the text of an instrument, by article.
+type Text []article
 
 // article is a part of a text: its number as it is printed, and its words as plain
 // returns them.
@@ -23,17 +26,19 @@ type article struct{ number, words string }
 // articleHeading is the beginning of a line that opens an article.
 var articleHeading = regexp.MustCompile(`^(第[零〇一二三四五六七八九十百]+条|(Article|Section)\s+[0-9]+)`)
 
-// citedArticle is the number of the article in a Chinese citation.
 var citedArticle = regexp.MustCompile(`第[零〇一二三四五六七八九十百]+条`)
 
-// readSource reads the text of an instrument. What stands before its first article is a
+// ArticleOf returns the number of the article in a Chinese citation, or "".
+func ArticleOf(citation string) string { return citedArticle.FindString(citation) }
+
+// Read reads the text of an instrument. What stands before its first article is a
 // part of its own, without a number.
-func readSource(fsys fs.FS, name string) (sourceText, error) {
+func Read(fsys fs.FS, name string) (Text, error) {
 	raw, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		return nil, err
 	}
-	text := sourceText{{}}
+	text := Text{{}}
 	for line := range strings.Lines(string(raw)) {
 		line = strings.TrimSpace(line)
 		if number := articleHeading.FindString(line); number != "" {
@@ -77,9 +82,9 @@ func ofSpacedWord(r rune) bool {
 // ellipsis marks what a quote leaves out: …… in Chinese, … in English.
 var ellipsis = regexp.MustCompile(`…+`)
 
-// find looks for a quote, whose parts must follow each other in one article: in that of
+// Find looks for a quote, whose parts must follow each other in one article: in that of
 // the number, if the text has one of it. It returns what is wrong, or "".
-func (t sourceText) find(quote, number string) string {
+func (t Text) Find(quote, number string) string {
 	place := "the text"
 	if i := slices.IndexFunc(t, func(a article) bool { return number != "" && a.number == number }); i >= 0 {
 		t, place = t[i:i+1], number
@@ -109,24 +114,4 @@ func inOrder(words string, parts []string) bool {
 		words = rest
 	}
 	return len(parts) > 0
-}
-
-// quoted compares a quote with the source text of the pack. An interpretation quotes the
-// words that it reads; what others report of a text is not compared.
-func (k *checker) quoted(citation, quote string, confidence event.Confidence) {
-	compared := confidence == event.ConfidenceText || confidence == event.ConfidenceInterpretation
-	switch {
-	case quote == "" || !compared:
-	case k.pack.SourceFile == "":
-		if confidence == event.ConfidenceText {
-			k.note(SeverityError, "confidence text, but the pack names no sourceFile to compare the quote with: secondary at most")
-		}
-	case k.pack.text == nil:
-		k.note(SeverityError, "%s cannot be read, so the quote cannot be compared with it", k.pack.SourceFile)
-	default:
-		number := citedArticle.FindString(k.pack.CitationsZH[citation])
-		if wrong := k.pack.text.find(quote, number); wrong != "" {
-			k.note(SeverityError, "the quote differs from %s: %s", k.pack.SourceFile, wrong)
-		}
-	}
 }
