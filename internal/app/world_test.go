@@ -325,7 +325,7 @@ func (h *history) addTime(t testing.TB, s event.Stored) {
 	case event.KindReminded:
 		r, err := event.Decode[event.Reminder](s)
 		require.NoError(t, err)
-		require.Equal(t, r.Passed, r.Passed && !r.At.Before(r.DueAt))
+		require.False(t, r.Passed && r.At.Before(r.DueAt), "a due time has passed before it has come")
 		h.reminded = append(h.reminded, r)
 		if r.Forward != "" {
 			h.notices[s.Sequence] = r.To

@@ -227,8 +227,10 @@ func TestAHeldForwardWhoseTimeHasPassed(t *testing.T) {
 	s.elapse()
 	g = s.fold(confirm("c", "", "09:28"))
 	require.Empty(t, g.Escalations, "it has gone; that somebody looked is kept")
-	for _, d := range g.Duties {
-		require.Equal(t, d.OnBehalf != nil, d.OnBehalf != nil && d.OnBehalf.Verified)
+	onBehalf := slices.DeleteFunc(slices.Clone(g.Duties), func(d event.Duty) bool { return d.OnBehalf == nil })
+	require.NotEmpty(t, onBehalf)
+	for _, d := range onBehalf {
+		require.True(t, d.OnBehalf.Verified, d.Duty)
 	}
 }
 
