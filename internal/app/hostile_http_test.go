@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// exchange sends bytes to the HTTP port and returns all that comes back.
+// exchange sends bytes to the HTTP port and returns everything that it answers.
 func (s *siege) exchange(request string) string {
 	s.t.Helper()
 	c := s.dial(s.app.HTTPAddr())
@@ -26,7 +26,7 @@ func (s *siege) exchange(request string) string {
 	return string(answer)
 }
 
-// statuses of all answers on a connection.
+// statuses returns the statuses of all answers on a connection.
 func statuses(answers string) (out []string) {
 	for _, part := range strings.Split(answers, "HTTP/1.1 ")[1:] {
 		out = append(out, part[:3])

@@ -24,7 +24,7 @@ func (s *siege) raw(role identity.Role, id string) (net.Conn, *bufio.Reader) {
 	return c, s.authenticate(c, role, id)
 }
 
-// authenticate says who is at the other end of a connection to the NATS port, or nobody.
+// authenticate authenticates a raw connection to the NATS port, unless the role is empty.
 func (g *guarded) authenticate(c net.Conn, role identity.Role, id string) *bufio.Reader {
 	g.t.Helper()
 	in := bufio.NewReader(c)
@@ -49,7 +49,7 @@ func (g *guarded) authenticate(c net.Conn, role identity.Role, id string) *bufio
 	require.NoError(g.t, err)
 	for line != "PONG\r\n" {
 		line, err = in.ReadString('\n')
-		require.NoError(g.t, err, "it is not let in")
+		require.NoError(g.t, err, "the server refused a valid credential")
 	}
 	return in
 }
@@ -74,16 +74,16 @@ func invalidFrames() (closed, half []string) {
 
 func (s *siege) frames() {
 	closed, half := invalidFrames()
-	for _, let := range []identity.Role{"", identity.Operator} {
+	for _, role := range []identity.Role{"", identity.Operator} {
 		for _, frame := range closed {
-			c, in := s.raw(let, "xj-hydro")
+			c, in := s.raw(role, "xj-hydro")
 			_, _ = io.WriteString(c, frame) // it may be closed before all is written
 			require.NoError(s.t, c.SetReadDeadline(time.Now().Add(waitLimit)))
 			_, err := io.Copy(io.Discard, in)
 			require.False(s.t, errors.Is(err, os.ErrDeadlineExceeded), "%.60q leaves the connection open", frame)
 		}
 		for _, frame := range half {
-			c, _ := s.raw(let, "xj-hydro")
+			c, _ := s.raw(role, "xj-hydro")
 			_, _ = io.WriteString(c, frame)
 		}
 	}

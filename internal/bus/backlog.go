@@ -8,8 +8,8 @@ import (
 )
 
 // MaxBacklog is how many records the services of this process may be behind the ledger
-// before reports must wait. It is well below the size of the feed: beyond that the
-// services would read from disk what they did not keep up with in memory.
+// before reports must wait. It is well below the size of the feed: a service that falls
+// behind the feed has to read from disk.
 const MaxBacklog = feedRecords / 2
 
 // Backlog is how far a service is behind the ledger.

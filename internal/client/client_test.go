@@ -25,11 +25,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/natsd"
 )
 
-// stage starts a server without services: the test plays their part.
-func stage(t *testing.T, patience time.Duration) (*nats.Conn, *client.Client) {
+// connect starts a server without services, whose answers the test gives, and connects a
+// client to it.
+func connect(t *testing.T, timeout time.Duration) (*nats.Conn, *client.Client) {
 	t.Helper()
-	nc, addr := backstage(t)
-	c, err := client.Dial(addr, patience)
+	nc, addr := startServer(t)
+	c, err := client.Dial(addr, timeout)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return nc, c
@@ -38,13 +39,13 @@ func stage(t *testing.T, patience time.Duration) (*nats.Conn, *client.Client) {
 // waitLimit is how long to wait for something that must happen, even on a busy machine.
 const waitLimit = 60 * time.Second
 
-// withPatience retries with a client of growing patience until done: a busy machine may
+// withGrowingTimeout retries with a client of growing timeout until done: a busy machine may
 // answer late.
-func withPatience(t *testing.T, addr string, done func(c *client.Client) bool) {
+func withGrowingTimeout(t *testing.T, addr string, done func(c *client.Client) bool) {
 	t.Helper()
-	for patience := 200 * time.Millisecond; ; patience *= 2 {
-		require.Less(t, patience, waitLimit)
-		if c, err := client.Dial(addr, patience); err == nil {
+	for timeout := 200 * time.Millisecond; ; timeout *= 2 {
+		require.Less(t, timeout, waitLimit)
+		if c, err := client.Dial(addr, timeout); err == nil {
 			finished := done(c)
 			c.Close()
 			if finished {
@@ -54,8 +55,8 @@ func withPatience(t *testing.T, addr string, done func(c *client.Client) bool) {
 	}
 }
 
-// backstage starts a server without any responders, and returns its address.
-func backstage(t *testing.T) (*nats.Conn, string) {
+// startServer starts a server without any responders, and returns its address.
+func startServer(t *testing.T) (*nats.Conn, string) {
 	t.Helper()
 	s, err := natsd.Start(t.Context(), natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
@@ -103,7 +104,7 @@ func raw(id string) []byte {
 // A lost answer does no harm: the same report is sent again, unchanged.
 func TestReport_Retries(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	var tries atomic.Int32
 	play(t, nc, "report.grid-east", func(m *nats.Msg) any {
 		if string(m.Data) != string(raw("a")) || m.Header.Get("Content-Type") != "application/cloudevents+json" {
@@ -124,7 +125,7 @@ func TestReport_Retries(t *testing.T) {
 // message is the error.
 func TestReport_FrozenServerIsNotRetried(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, time.Minute)
+	nc, c := connect(t, time.Minute)
 	var tries atomic.Int32
 	for _, subject := range []string{"report.grid-east", api.EndpointArchive, api.EndpointQuery} {
 		_, err := nc.Subscribe(subject, func(m *nats.Msg) {
@@ -163,15 +164,15 @@ func TestSourceOperator(t *testing.T) {
 
 func TestReport_Timeout(t *testing.T) {
 	t.Parallel()
-	nc, addr := backstage(t)
+	nc, addr := startServer(t)
 	report := func(c *client.Client) error {
 		_, err := c.Report(t.Context(), "", raw("a"))
 		require.ErrorIs(t, err, client.ErrUnreachable)
 		return err
 	}
-	withPatience(t, addr, func(c *client.Client) bool { return report(c) != nil }) // no responder
+	withGrowingTimeout(t, addr, func(c *client.Client) bool { return report(c) != nil }) // no responder
 	play(t, nc, "report.grid-east", func(*nats.Msg) any { return nil })
-	withPatience(t, addr, func(c *client.Client) bool {
+	withGrowingTimeout(t, addr, func(c *client.Client) bool {
 		return strings.Contains(report(c).Error(), "busy") // reports the last answer
 	})
 	_, err := client.Dial("nats://127.0.0.1:1", 200*time.Millisecond)
@@ -180,7 +181,7 @@ func TestReport_Timeout(t *testing.T) {
 
 func TestReport_InvalidAnswerIsNotRetried(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	play(t, nc, "report.grid-east", func(*nats.Msg) any { return "words" })
 	_, err := c.Report(t.Context(), "grid-east", raw("a"))
 	require.Error(t, err)
@@ -206,7 +207,7 @@ func feed(n int) func(func([]byte) error) error {
 // more than the window is in flight.
 func TestReports_KeepOrder(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	const window = 8
 	var under, most atomic.Int32
 	_, err := nc.Subscribe("report.*", func(m *nats.Msg) {
@@ -234,7 +235,7 @@ func TestReports_KeepOrder(t *testing.T) {
 
 func TestReports_EndAtFirstFailure(t *testing.T) {
 	t.Parallel()
-	nc, addr := backstage(t)
+	nc, addr := startServer(t)
 	play(t, nc, "report.*", func(m *nats.Msg) any {
 		var e struct{ ID string }
 		_ = json.Unmarshal(m.Data, &e)
@@ -245,7 +246,7 @@ func TestReports_EndAtFirstFailure(t *testing.T) {
 	})
 	got := 0
 	count := func(*event.Receipt) error { got++; return nil }
-	withPatience(t, addr, func(c *client.Client) bool {
+	withGrowingTimeout(t, addr, func(c *client.Client) bool {
 		got = 0
 		require.ErrorIs(t, c.Reports(t.Context(), "", 4, feed(50), count), client.ErrUnreachable)
 		require.LessOrEqual(t, got, 5)
@@ -269,7 +270,7 @@ func TestReports_EndAtFirstFailure(t *testing.T) {
 // Pages are fetched one after another, up to the limit.
 func TestQuery_ReadsAllPages(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	const rows = 25
 	play(t, nc, api.EndpointQuery, func(m *nats.Msg) any {
 		var q api.Query
@@ -315,7 +316,7 @@ func TestQuery_ReadsAllPages(t *testing.T) {
 
 func TestShow_ReadsAllPages(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	play(t, nc, api.EndpointShow, func(m *nats.Msg) any {
 		var q api.ShowRequest
 		_ = json.Unmarshal(m.Data, &q)
@@ -334,7 +335,7 @@ func TestShow_ReadsAllPages(t *testing.T) {
 // TestReport_CallerCancels: without that, this would take a day.
 func TestReport_CallerCancels(t *testing.T) {
 	t.Parallel()
-	_, c := stage(t, 24*time.Hour)
+	_, c := connect(t, 24*time.Hour)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	_, err := c.Acknowledge(ctx, "hall", "hall.a.b.1", "duty-officer")
@@ -364,7 +365,7 @@ func TestDial_ServerStartsLater(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	d := <-result
-	require.NoError(t, d.err, "the first connection is tried for as long as patience lasts")
+	require.NoError(t, d.err, "the first connection is tried for as long as timeout lasts")
 	d.c.Close()
 }
 

@@ -28,7 +28,7 @@ func question[T any](t *testing.T, m *nats.Msg) (q T) {
 // gets what it asks for and no more.
 func TestTiles_AreFetchedInBatches(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	const there = 120 // full tiles of a level
 	var asked []int
 	play(t, nc, api.EndpointTiles, func(m *nats.Msg) any {
@@ -81,7 +81,7 @@ func TestTiles_AreFetchedInBatches(t *testing.T) {
 
 func TestTiles_WrongNumberIsAnError(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	play(t, nc, api.EndpointTiles, func(*nats.Msg) any { return api.TilesAnswer{} })
 	_, err := c.Tiles(t.Context()).Tile("tile/0/000")
 	require.ErrorContains(t, err, "asked for 1 tiles, got 0")
@@ -95,7 +95,7 @@ func lineOf(sequence uint64) string {
 // during the reading.
 func TestRecords_ReadsAllPages(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	var asked []api.RecordsRequest
 	play(t, nc, api.EndpointRecords, func(m *nats.Msg) any {
 		q := question[api.RecordsRequest](t, m)
@@ -128,7 +128,7 @@ func TestRecords_ReadsAllPages(t *testing.T) {
 
 func TestRecords_InvalidLine(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	lines := []string{"words"}
 	play(t, nc, api.EndpointRecords, func(*nats.Msg) any { return api.RecordsAnswer{First: 1, Last: 1, Lines: lines} })
 	read := func(begin error) error {
@@ -145,7 +145,7 @@ func TestRecords_InvalidLine(t *testing.T) {
 // An archive continues part by part, and never loops.
 func TestArchive_InParts(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	var asked []uint64
 	play(t, nc, api.EndpointArchive, func(m *nats.Msg) any {
 		q := question[api.ArchiveRequest](t, m)
@@ -166,7 +166,7 @@ func TestArchive_InParts(t *testing.T) {
 // TryArchive asks once, even if the answer has a next part.
 func TestTryArchive(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	var asked []api.ArchiveRequest
 	play(t, nc, api.EndpointArchive, func(m *nats.Msg) any {
 		asked = append(asked, question[api.ArchiveRequest](t, m))
@@ -182,7 +182,7 @@ func TestTryArchive(t *testing.T) {
 // The server resolves a range, and the client requests only its first page.
 func TestRange(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	var asked []api.RecordsRequest
 	play(t, nc, api.EndpointRecords, func(m *nats.Msg) any {
 		asked = append(asked, question[api.RecordsRequest](t, m))
@@ -200,7 +200,7 @@ func TestRange(t *testing.T) {
 // A refused request returns all its faults.
 func TestRefusedRequests(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	faults := []fault.Detail{{Path: "$.record", Message: "was removed"}}
 	for _, subject := range []string{api.EndpointStats, api.EndpointProve, api.EndpointAudit, api.EndpointArchive, api.EndpointRecords, api.EndpointTiles} {
 		play(t, nc, subject, func(*nats.Msg) any { return map[string]any{"errors": faults} })

@@ -27,7 +27,7 @@ func inRealm(t *testing.T, addr string, realm event.Realm) *client.Client {
 // A message sent in one realm cannot be received in the other.
 func TestRealm_UsesOnlyItsSubjects(t *testing.T) {
 	t.Parallel()
-	nc, addr := backstage(t)
+	nc, addr := startServer(t)
 	real, drill := inRealm(t, addr, event.Real), inRealm(t, addr, event.Drill)
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		name := string(realm)
@@ -55,7 +55,7 @@ func TestRealm_UsesOnlyItsSubjects(t *testing.T) {
 // A retry is a repeat; a second call is a second act.
 func TestAct_KeepsIDOverRetries(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	var ids []string
 	play(t, nc, api.ActSubject("hall"), func(m *nats.Msg) any {
 		var a event.DeskAct
@@ -82,7 +82,7 @@ func TestAct_KeepsIDOverRetries(t *testing.T) {
 
 func TestIncidents_ReadsAllPages(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, waitLimit)
+	nc, c := connect(t, waitLimit)
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	play(t, nc, api.EndpointIncidents, func(m *nats.Msg) any {
 		var q api.IncidentQuery
@@ -113,7 +113,7 @@ func TestWatch_ShowsOutcome(t *testing.T) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		t.Run(realm.Stream(event.StreamLedger), func(t *testing.T) {
 			t.Parallel()
-			nc, addr := backstage(t)
+			nc, addr := startServer(t)
 			c := inRealm(t, addr, realm)
 			told := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 			by := told.Add(30 * time.Minute)
@@ -153,7 +153,7 @@ func TestWatch_ShowsOutcome(t *testing.T) {
 func TestWatch_ShowsHowLateAnEscalationWasStored(t *testing.T) {
 	t.Parallel()
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
-		nc, addr := backstage(t)
+		nc, addr := startServer(t)
 		c := inRealm(t, addr, realm)
 		put := ledgerOf(t, nc, realm)
 		told := time.Now().Add(-time.Minute).UTC()
@@ -211,7 +211,7 @@ func ledgerOf(t *testing.T, nc *nats.Conn, realm event.Realm) (put func(subject 
 // A server that confuses the realms is not trusted.
 func TestWatch_RefusesOtherRealm(t *testing.T) {
 	t.Parallel()
-	nc, addr := backstage(t)
+	nc, addr := startServer(t)
 	c := inRealm(t, addr, event.Drill)
 	play(t, nc, event.Drill.Wire(api.EndpointQuery), func(*nats.Msg) any { return api.QueryAnswer{} })
 	play(t, nc, event.Drill.Wire(api.WatchSubject("hall")), func(*nats.Msg) any {
@@ -225,7 +225,7 @@ func TestWatch_RefusesOtherRealm(t *testing.T) {
 // reminder does not end the watch.
 func TestReminders(t *testing.T) {
 	t.Parallel()
-	nc, addr := backstage(t)
+	nc, addr := startServer(t)
 	c := inRealm(t, addr, event.Drill)
 	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()

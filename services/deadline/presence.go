@@ -26,19 +26,20 @@ var presenceEvery = 2 * time.Second
 const (
 	// storeEvery is how many checks pass before the times seen are stored.
 	storeEvery = 5
-	// maxPause is how long the checks may pause before their results are worthless: then,
-	// and after a restart, the screens have reconnectTime to come back before one of them raises
-	// an alarm.
+	// maxPause is how long checks may pause before their results count as outdated. After
+	// that, and after a restart, screens have reconnectTime to connect again before a desk
+	// counts as away.
 	maxPause      = 10 * time.Second
 	reconnectTime = 5 * time.Second
-	// A screen that was connected is checked maxChecks times, a recheckPause apart, before it
-	// counts as gone: between two of its requests it does not wait.
+	// A screen that was connected is checked maxChecks times, recheckPause apart, before it
+	// counts as gone: between two of its requests it looks disconnected.
 	maxChecks    = 3
 	recheckPause = 120 * time.Millisecond
 )
 
 // presence knows when a screen of each desk was last connected, by the pipeline's clock.
-// It stores this, so that a desk that is away through a restart does not look present.
+// It stores these times, so that a desk that stays away during a restart does not look
+// present.
 type presence struct {
 	deps    Deps
 	byToken map[string]string // desk ids by their subject tokens
@@ -63,8 +64,8 @@ type screenState struct {
 	here   bool
 }
 
-// keySeen is the key of the times at which the desks were last seen. They are a hint, as
-// positions are.
+// keySeen is the key under which the times are stored at which desks were last seen. They
+// may lag, as positions do.
 const keySeen = "desks-seen"
 
 // readSeen returns the stored times and their revision.
@@ -79,7 +80,8 @@ func readSeen(ctx context.Context, b screens) (seen map[string]time.Time, revisi
 	return seen, revision, nil
 }
 
-// newPresence reads when the desks were last seen. A desk that never was counts from now.
+// newPresence reads when the desks were last seen. A desk without a stored time counts as
+// seen now.
 func newPresence(ctx context.Context, d Deps) (*presence, error) {
 	kept, _, err := readSeen(ctx, d.Bus)
 	if err != nil {
@@ -238,8 +240,8 @@ func (p *presence) lastSeen(desk string) (at time.Time, known bool) {
 	return at, known
 }
 
-// isConnected reports whether a screen of the desk was connected at the last check, and whether
-// that check was at or after since.
+// isConnected reports whether a screen of the desk was connected at the last check, and
+// whether that check was at or after since.
 func (p *presence) isConnected(desk string, since time.Time) (connected, fresh bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -272,7 +274,7 @@ func (p *presence) timerAt(o event.Overdue, now, due time.Time) (event.Record, e
 	return r, err
 }
 
-// awayAt returns when the desk will have been away for too long, unless it comes back.
+// awayAt returns when the desk counts as away, unless it connects again before.
 func (p *presence) awayAt(o event.Overdue) time.Time {
 	if at, known := p.lastSeen(o.Desk); known {
 		return at.Add(half(o))
@@ -280,7 +282,7 @@ func (p *presence) awayAt(o event.Overdue) time.Time {
 	return o.AcknowledgeBy
 }
 
-// half returns half of the desk's time.
+// half returns half of the time that the desk has to acknowledge.
 func half(o event.Overdue) time.Duration { return o.AcknowledgeBy.Sub(o.ReportedAt) / 2 }
 
 // alarm raises the alarm when the desk is away, once for each absence, and sets the timer
@@ -309,8 +311,7 @@ func (p *presence) alarm(ctx context.Context, o event.Overdue, now time.Time) ([
 	if err != nil {
 		return nil, err
 	}
-	// If the desk comes back it may go away again, but cannot have been away for too long
-	// before that.
+	// If the desk connects and disconnects again, it cannot count as away before then.
 	next, err := p.timerAt(o, now, now.Add(half(o)))
 	return []event.Record{away, next}, err
 }

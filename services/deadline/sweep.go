@@ -18,18 +18,18 @@ const (
 	maxMissing = 1000            // timers waiting to be set again; the next sweep finds the rest
 )
 
-// sweeper sets timers that the ledger demands and that are missing.
+// sweeper sets missing timers again, as the records of the ledger demand.
 type sweeper struct {
 	deps   Deps
 	setter setter
-	missed chan string // names of timers that were missing at their time
+	missed chan string // subjects of timers that were missing when they came due
 }
 
 func newSweeper(d Deps, s setter) *sweeper {
 	return &sweeper{deps: d, setter: s, missed: make(chan string, maxMissing)}
 }
 
-// missing queues one timer to be checked.
+// missing queues a timer to be set again, unless the queue is full.
 func (w *sweeper) missing(subject string) {
 	select {
 	case w.missed <- subject:
@@ -63,7 +63,7 @@ func (w *sweeper) run(ctx context.Context) error {
 	}
 }
 
-// ready waits until the set of timers is known.
+// ready waits until the bus knows which timers are set.
 func (w *sweeper) ready(ctx context.Context) error {
 	for {
 		if _, known := w.deps.Bus.HasTimer(""); known {
@@ -114,7 +114,7 @@ func (w *sweeper) sweep(ctx context.Context) error {
 	return w.deps.Bus.SavePosition(ctx, nameSweep, through)
 }
 
-// clocks has the records whose clocks may still run, according to the ledger.
+// clocks are the records whose clocks may still run, according to the ledger.
 type clocks struct {
 	graded    map[string]uint64 // by incident, in tokens
 	escalated map[string]uint64 // by escalation
@@ -125,7 +125,7 @@ func newClocks() *clocks {
 	return &clocks{graded: map[string]uint64{}, escalated: map[string]uint64{}, givenUp: map[string]bool{}}
 }
 
-// note takes in a record. An unreadable record has set no timer.
+// note applies a record. One that cannot be decoded has set no timer.
 func (c *clocks) note(s event.Stored) {
 	switch a := event.ParseSubject(s.Subject); a.Kind {
 	case event.KindGraded:

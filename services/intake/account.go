@@ -55,14 +55,15 @@ type stored struct {
 	Summary *event.RejectedSummary `json:"summary,omitempty"` // not a record yet
 }
 
-// counted are refused reports beyond the rate; ready is closed when they are stored.
+// counted summarizes refused reports beyond the rate. ready is closed once the summary is
+// stored, or failed to be (err).
 type counted struct {
 	event.RejectedSummary
 	ready chan struct{}
 	err   error
 }
 
-// refused is what a summary uses of a report.
+// refused is the part of a refused report that a summary uses.
 type refused struct {
 	digest string
 	size   int
@@ -135,7 +136,7 @@ func (r *refusals) hasRoom(a *account, now time.Time, bytes int) bool {
 }
 
 // overRate charges a refused report. It returns nil if the report may be kept whole, and
-// otherwise the counter that it was added to.
+// otherwise the summary that counts it.
 func (r *refusals) overRate(a *account, now time.Time, one refused, size int) *counted {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -300,7 +301,8 @@ func (r *refusals) update(ctx context.Context, owner string, used usage, c *coun
 	}
 }
 
-// recordSummary makes a record of a summary whose hour is over. A repeat finds the first.
+// recordSummary makes a record of a summary whose hour is over. Repeating it changes
+// nothing.
 func (r *refusals) recordSummary(ctx context.Context, sum event.RejectedSummary) error {
 	record, err := event.NewRecord(event.RejectedSubject(sum.Operator, fmt.Sprintf("summary-%d", sum.From.UnixNano())), sum.Until, "", sum)
 	if err == nil {

@@ -90,8 +90,8 @@ func Background(t testing.TB, f func(context.Context) error) {
 	})
 }
 
-// Answers waits until an endpoint answers. Endpoints open in the order in which a service lists
-// them, after it answers $SRV.PING.
+// Answers waits until an endpoint answers. A service opens its endpoints in order, after it
+// has begun to answer $SRV.PING.
 func Answers(t testing.TB, e *Env, subject string) {
 	t.Helper()
 	require.Eventually(t, func() bool { _, err := e.Conn.Request(subject, nil, time.Second); return err == nil }, waitLimit, 5*time.Millisecond)

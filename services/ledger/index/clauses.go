@@ -124,7 +124,7 @@ func (p *plan) reported(since, until *time.Time) {
 	within := func(at int64) bool {
 		return (since == nil || at >= nanoseconds(*since)) && (until == nil || at < nanoseconds(*until))
 	}
-	of := func(span postings.Span) coverage {
+	coverageOf := func(span postings.Span) coverage {
 		switch {
 		case span.First > span.Last, since != nil && span.Last < nanoseconds(*since), until != nil && span.First >= nanoseconds(*until):
 			return coversNone
@@ -135,14 +135,14 @@ func (p *plan) reported(since, until *time.Time) {
 	}
 	p.clauses = slices.Insert(p.clauses, 0, func(_ *reader, at place, s *postings.Set) error {
 		for b := range postings.Blocks {
-			if of(at.times[b].Reported) == coversNone {
+			if coverageOf(at.times[b].Reported) == coversNone {
 				clear(s.Block(b))
 			}
 		}
 		return nil
 	})
 	p.add(func(r *reader, at place, s *postings.Set) error {
-		return r.perBlock(at, s, func(b int) coverage { return of(at.times[b].Reported) },
+		return r.perBlock(at, s, func(b int) coverage { return coverageOf(at.times[b].Reported) },
 			func(reported int64, _ *int64) bool { return within(reported) })
 	})
 }
@@ -156,9 +156,9 @@ const (
 	coversSome // each has to be checked
 )
 
-// perBlock keeps in s the escalations whose times please accepts: by whole blocks where
-// of is certain, and otherwise one by one.
-func (r *reader) perBlock(at place, s *postings.Set, of func(block int) coverage, matches func(reported int64, by *int64) bool) error {
+// perBlock keeps in s the escalations whose times match: whole blocks where coverageOf is
+// certain, and otherwise one by one.
+func (r *reader) perBlock(at place, s *postings.Set, coverageOf func(block int) coverage, matches func(reported int64, by *int64) bool) error {
 	for b := range postings.Blocks {
 		part := s.Block(b)
 		some := uint64(0)
@@ -168,7 +168,7 @@ func (r *reader) perBlock(at place, s *postings.Set, of func(block int) coverage
 		if some == 0 {
 			continue
 		}
-		switch of(b) {
+		switch coverageOf(b) {
 		case coversNone:
 			clear(part)
 		case coversSome:
