@@ -19,6 +19,11 @@
 //     criterion that it covers, and may lower; it is not part of Computed either.
 //     A criterion met since then counts again.
 //   - Amounts of another currency are unknown; nothing is converted.
+//   - A pack speaks only of facilities of its jurisdiction. It counts days in its own zone
+//     and by its own calendar, or those of the facility; a due time beyond the last day of
+//     a calendar can be told by CalendarEnds.
+//   - A fact that a pack declares is read by its kind alone. CheckReport finds facts and
+//     stages that no pack has, before they are taken for unknown.
 //   - Decoding is strict and reports every fault of every pack at once. A set
 //     that loads can be applied; Check tells whether it is sound.
 package statute
