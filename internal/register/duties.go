@@ -72,7 +72,8 @@ func (f *Facility) Terms() statute.Facility {
 
 // CheckDuties checks the register against packs: every duty that can apply to a
 // registered facility must have both its parties, and a desk that forwards automatically
-// must have authorised it; and operators have only attributes that a pack declares. All
+// must have authorised it; operators have only attributes that a pack declares, and
+// facilities only calendars that were read with the packs. All
 // faults are reported at once.
 func (r *Register) CheckDuties(packs *statute.Set) error {
 	var faults []fault.Detail
@@ -83,6 +84,9 @@ func (r *Register) CheckDuties(packs *statute.Set) error {
 		}
 		for j := range o.Facilities {
 			path := fmt.Sprintf("$.operators[%d].facilities[%d]", i, j)
+			if id := o.Facilities[j].Calendar; id != "" && !packs.HasCalendar(id) {
+				faults = append(faults, fault.Detail{Path: path + ".calendar", Message: fmt.Sprintf("no calendar %q beside the packs", id)})
+			}
 			for _, p := range packs.Packs() {
 				for k := range p.Duties {
 					if why := r.checkDuty(p, &p.Duties[k], o, &o.Facilities[j]); why != "" {

@@ -450,3 +450,31 @@ func TestDecode_RegionOfItsCountry(t *testing.T) {
 		require.ErrorContains(t, err, row.fault, row.new)
 	}
 }
+
+// What a facility and an operator add for the packs must be known to them.
+func TestCheckDuties_AttributesCalendarsAndRolesOfThePacks(t *testing.T) {
+	for _, row := range []struct{ old, new, fault string }{
+		{"zone: Europe/Berlin", "zone: Europe/Berlin, calendar: eu-weekends", ""},
+		{"zone: Europe/Berlin", "zone: Europe/Berlin, calendar: de", `no calendar "de" beside the packs`},
+		{"level: national\n    facilities", "level: national\n    attributes: {turnover: {amount: 5, currency: EUR}}\n    facilities", ""},
+		{"level: national\n    facilities", "level: national\n    attributes: {turnover: much}\n    facilities", "$.operators[0].attributes.turnover"},
+		{"level: national\n    facilities", "level: national\n    attributes: {colour: red}\n    facilities", "no statute pack in use declares this fact"},
+		{"role: sector-regulator, level: national, region: DE, sector: finance", "role: csirt, level: national, region: DE, sector: energy", ""},
+		{"sector: finance, region: DE-HE", "sector: rail, region: DE-HE", ""},
+		{"  - {id: csirt, role: csirt, level: national, jurisdiction: EU}", "", ""},
+	} {
+		require.Contains(t, abroad, row.old)
+		r, err := register.Decode([]byte(strings.Replace(abroad, row.old, row.new, 1)))
+		require.NoError(t, err, row.new)
+		err = r.CheckDuties(packs(t).For(r.Jurisdictions()))
+		if row.fault == "" {
+			require.NoError(t, err, row.new)
+		} else {
+			require.ErrorContains(t, err, row.fault)
+		}
+	}
+	nobody := strings.NewReplacer("role: sector-regulator", "role: data-regulator").Replace(abroad)
+	r, err := register.Decode([]byte(nobody))
+	require.NoError(t, err)
+	require.ErrorContains(t, r.CheckDuties(packs(t).For(r.Jurisdictions())), "nobody can receive the duty eu-dora/initial-notification: no desk of sector-regulator in EU")
+}

@@ -156,6 +156,11 @@ func (s *Set) Calendars() []*calendar.Calendar {
 	return slices.SortedFunc(maps.Values(s.packs[i].calendars), func(a, b *calendar.Calendar) int { return strings.Compare(a.ID, b.ID) })
 }
 
+// HasCalendar reports whether a calendar of this id was read with the packs.
+func (s *Set) HasCalendar(id string) bool {
+	return slices.ContainsFunc(s.packs, func(p *Pack) bool { return p.calendars[id] != nil })
+}
+
 // For returns the packs that are law in any of the jurisdictions.
 func (s *Set) For(jurisdictions []string) *Set {
 	elsewhere := func(p *Pack) bool { return !slices.Contains(jurisdictions, p.Jurisdiction) }

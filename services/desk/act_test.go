@@ -408,3 +408,14 @@ func FuzzAct(f *testing.F) {
 		}
 	})
 }
+
+// A desk may ask for a stage of reporting as well as for items.
+func TestReadAct_AsksForAStage(t *testing.T) {
+	ask := func(item string) string {
+		return say(event.KindAsked, map[string]any{"items": []string{item}, "dueAt": nine, "reason": "why"})
+	}
+	require.Empty(t, readAct([]byte(ask("stages.intermediate"))).faults)
+	for _, wrong := range []string{"stages.", "stages.A b", "stages", "facts.named"} {
+		require.NotEmpty(t, readAct([]byte(ask(wrong))).faults, wrong)
+	}
+}
