@@ -72,7 +72,7 @@ func TestStatuteDiff_OfFolders(t *testing.T) {
 
 	code, out, errOut = tocsin(t, "", "statute", "diff", packFolder, dir, "--lang", "zh")
 	require.Equal(t, exitOK, code, errOut)
-	require.Contains(t, out, "≠ cn-csirm-2025: duties/cii-operator-to-protection\n    时限: PT1H (自发现或获知) → PT30M (自发现或获知)\n")
+	require.Contains(t, out, "≠ cn-csirm-2025: duties/cii-operator-to-protection\n    时限: 1 小时 (自发现或获知) → 30 分钟 (自发现或获知)\n")
 	require.Contains(t, out, "− cn-csirm-2025: criteria/direct-loss-major\n    级别: 重大\n")
 	require.Contains(t, out, "+ cn-csirm-2025: criteria/direct-loss-great\n    级别: 重大\n")
 	require.Contains(t, out, "− cn-csl-2017: pack/cn-csl-2017\n")

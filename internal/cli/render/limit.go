@@ -37,6 +37,8 @@ func (p *Printer) Limit(text string) string {
 		return p.many("day", strconv.Itoa(int(d/Day)))
 	case date == "P" && d%time.Hour == 0:
 		return p.many("hour", strconv.Itoa(int(d/time.Hour)))
+	case date == "P" && d < time.Hour && d%time.Minute == 0:
+		return p.many("minute", strconv.Itoa(int(d/time.Minute)))
 	}
 	return p.Length(d)
 }

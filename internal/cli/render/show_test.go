@@ -165,7 +165,10 @@ func TestEveryWordIsThere(t *testing.T) {
 	for _, clock := range []string{"discovered", "reported", "graded", "handled", "classified", "oral-notice", "ransom-paid", "stage", "latest"} {
 		ids = append(ids, "after-"+clock, "clock-"+clock)
 	}
-	for _, unit := range []string{"hour", "day", "working-day", "month"} {
+	for _, role := range []string{"operator", "protection", "cyberspace", "cyberspace-office", "public-security", "sector-regulator", "communications", "cryptography", "data-regulator", "csirt", "departments", "affected-persons"} {
+		ids = append(ids, "party-"+role)
+	}
+	for _, unit := range []string{"minute", "hour", "day", "working-day", "month"} {
 		ids = append(ids, "one-"+unit, "some-"+unit)
 	}
 	for _, kind := range []string{event.DamageCut, event.DamageMissing, event.DamageChanged, event.DamageTree} {

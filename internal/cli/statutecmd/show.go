@@ -44,7 +44,7 @@ func (e environment) describe(p *statute.Pack) []line {
 			field{"report", e.stages(f.Stages)}, field{"within", e.recurring(f)})
 	}
 	if r := p.Retention; r != nil {
-		add("retention", "records", r.Citation, r.Quote, r.Confidence, r.Note, field{"for", e.scope(&r.For)}, field{"keep", r.Keep.String()})
+		add("retention", "records", r.Citation, r.Quote, r.Confidence, r.Note, field{"for", e.scope(&r.For)}, field{"keep", e.Limit(r.Keep.String())})
 	}
 	for _, f := range p.Facts {
 		lines = append(lines, line{"facts/" + f.Path(), said([]field{{"title", e.text(f.Title)}, {"kind", f.Kind}, {"words", strings.Join(f.Words, ", ")}})})
@@ -103,6 +103,12 @@ func (e environment) scope(s *statute.Scope) string {
 	if s.Sector != nil {
 		parts = append(parts, e.Word("of-sector")+" "+strings.Join(s.Sector, ", "))
 	}
+	if s.Except != nil {
+		parts = append(parts, fmt.Sprintf(e.Word("except-sector"), strings.Join(s.Except, ", ")))
+	}
+	if s.OwnIncident {
+		parts = append(parts, e.Word("own-incident"))
+	}
 	if s.CII != nil {
 		parts = append(parts, e.Word(map[bool]string{true: "is-cii", false: "no-cii"}[*s.CII]))
 	}
@@ -115,9 +121,6 @@ func (e environment) scope(s *statute.Scope) string {
 // party prints one end of a duty.
 func (e environment) party(p statute.Party) string {
 	text := e.Word("party-" + string(p.Role))
-	if text == "party-"+string(p.Role) {
-		text = string(p.Role) // a role that a pack names: the register says who has it
-	}
 	if p.Level != "" {
 		text += e.Word("list-and") + e.Word("at-"+string(p.Level))
 	}
@@ -147,10 +150,7 @@ func (e environment) items(paths []string) string {
 func (e environment) stages(list []string) string {
 	names := make([]string, len(list))
 	for i, stage := range list {
-		names[i] = stage
-		if stage == statute.StageFinal {
-			names[i] = e.Word("report-final")
-		}
+		names[i] = e.Stage(stage)
 	}
 	return strings.Join(names, " / ")
 }
@@ -162,7 +162,7 @@ func (e environment) terms(terms []statute.Term) string {
 	}
 	texts := make([]string, len(terms))
 	for i, t := range terms {
-		texts[i] = t.Within.String() + " (" + e.clock(t.Clock) + ")"
+		texts[i] = e.Limit(t.Within.String()) + " (" + e.clock(t.Clock) + ")"
 	}
 	return strings.Join(texts, e.Word("or-earlier"))
 }
@@ -172,9 +172,9 @@ func (e environment) clock(c statute.Clock) string {
 	id, latest := c.Line()
 	switch {
 	case latest:
-		return fmt.Sprintf(e.Word("clock-latest"), id)
+		return fmt.Sprintf(e.Word("clock-latest"), e.Stage(id))
 	case id != "":
-		return fmt.Sprintf(e.Word("clock-stage"), id)
+		return fmt.Sprintf(e.Word("clock-stage"), e.Stage(id))
 	}
 	return e.Word("clock-" + string(c))
 }
@@ -182,13 +182,15 @@ func (e environment) clock(c statute.Clock) string {
 // recurring prints the limits of a follow-up and whether it is owed again.
 func (e environment) recurring(f statute.FollowUp) string {
 	text := e.terms(f.Terms)
-	if f.OnRequest {
-		text = e.Word("on-request")
+	switch {
+	case f.OnRequest:
+		return e.Word("on-request")
+	case f.Every == nil:
+		return text
+	case f.Within == nil:
+		return fmt.Sprintf(e.Word("every"), e.Limit(f.Every.String()))
 	}
-	if f.Every != nil {
-		text += fmt.Sprintf(e.Word("every"), f.Every)
-	}
-	return text
+	return text + fmt.Sprintf(e.Word("then-every"), e.Limit(f.Every.String()))
 }
 
 func (e environment) text(t statute.Text) string { return e.Pick([2]string{t.ZH, t.EN}) }
