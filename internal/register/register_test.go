@@ -3,6 +3,7 @@ package register_test
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -477,4 +478,15 @@ func TestCheckDuties_AttributesCalendarsAndRolesOfThePacks(t *testing.T) {
 	r, err := register.Decode([]byte(nobody))
 	require.NoError(t, err)
 	require.ErrorContains(t, r.CheckDuties(packs(t).For(r.Jurisdictions())), "nobody can receive the duty eu-dora/initial-notification: no desk of sector-regulator in EU")
+}
+
+// TestReadme_ExampleRegister reads the register that the documentation of the packs shows.
+func TestReadme_ExampleRegister(t *testing.T) {
+	raw, err := fs.ReadFile(os.DirFS("../../schemas/statutes"), "README.md")
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?ms)^```yaml\n(acknowledge: .*?)^```").FindSubmatch(raw)
+	require.Len(t, blocks, 2, "the register is a block of its own")
+	r, err := register.Decode(blocks[1])
+	require.NoError(t, err)
+	require.Equal(t, []string{"ZZ"}, r.Jurisdictions())
 }

@@ -79,6 +79,8 @@ followUps:
   - {id: d, report: The end, clock: noon, when: {judged: {from: major}}, for: {colour: red}}
   - {id: e, items: [], clock: graded, confidence: sure}
   - {report: final, remind: [], within: P0D, clock: handled}
+  - {id: f, report: status, onRequest: true, within: P1D, clock: handled, every: P7D}
+  - {id: g, report: status, onRequest: false, within: P1D, clock: handled, every: P7D}
 `)
 	for path, part := range map[string]string{
 		"$.duties[0].within":        "mixes days",
@@ -108,11 +110,14 @@ followUps:
 		"$.followUps[5].remind":     "at least one",
 		"$.followUps[5].within":     "no time at all",
 		"$.followUps[5].id":         "is required",
+		"$.followUps[6].within":     "the desk gives the time",
+		"$.followUps[6].every":      "the desk asks again",
 	} {
 		assert.Contains(t, got[path], part, path)
 	}
 	assert.NotContains(t, got, "$.followUps[0].items[0]")
 	assert.NotContains(t, got, "$.followUps[0]")
+	assert.NotContains(t, got, "$.followUps[7].within", "it is not on request")
 	assert.Contains(t, faultsOf(t, minimal+"followUps: [{id: a, within: P1D, clock: handled}]\n")["$.followUps[0]"], "one of items and report")
 	assert.Contains(t, faultsOf(t, minimal+"followUps: [{id: a, items: [cause], report: final}]\n")["$.followUps[0]"], "one of items and report")
 }
