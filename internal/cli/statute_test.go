@@ -85,7 +85,7 @@ func TestStatuteDiff_OfFolders(t *testing.T) {
 	for _, l := range lines {
 		if c := decode(t, l); c["line"] == "duties/cii-operator-to-protection" {
 			require.Equal(t, "changed", c["change"])
-			require.Equal(t, []any{map[string]any{"field": "within", "before": "PT1H (from discovery)", "after": "PT30M (from discovery)"}}, c["fields"])
+			require.Equal(t, []any{map[string]any{"field": "within", "before": "1 hour (from discovery)", "after": "30 minutes (from discovery)"}}, c["fields"])
 		}
 	}
 
