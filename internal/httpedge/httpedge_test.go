@@ -384,3 +384,17 @@ func TestStream_PeerDoesNotRead(t *testing.T) {
 		t.Fatal("it still waits")
 	}
 }
+
+func TestWrite_KeepsTheCallersHeaders(t *testing.T) {
+	t.Parallel()
+	for preset, want := range map[string]string{"": retryAfter, "60": "60"} {
+		w := httptest.NewRecorder()
+		if preset != "" {
+			w.Header().Set("Retry-After", preset)
+		}
+		Write(w, NewProblem(http.StatusServiceUnavailable, "writing\nis frozen"))
+		require.Equal(t, want, w.Header().Get("Retry-After"))
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		require.Contains(t, w.Body.String(), `"detail":"writing is frozen"`, "a detail is one line")
+	}
+}
