@@ -8,14 +8,13 @@ import (
 	"io/fs"
 )
 
-//go:embed all:statutes all:report all:register all:act all:names
+//go:embed all:statutes all:report all:register all:act
 var files embed.FS
 
 // The embedded files, each set rooted in its own folder.
 var (
 	Reports   = sub("report")   // *.json: JSON Schema 2020-12, one for each report type, and common.v1.json
 	Statutes  = sub("statutes") // *.yaml: the statute packs; pack.v1.json: their schema
-	Names     = sub("names")    // names.json: items and facts of a report, and their values, in Chinese and English
 	Acts      = sub("act")      // act.v1.json: the schema of a desk's acts
 	Registers = sub("register") // example.yaml: the example register; register.v1.json: its schema
 )

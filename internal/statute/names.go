@@ -17,17 +17,20 @@ import (
 )
 
 // names are the items and facts of a report by their paths, and the values that narrow or
-// compare them, as "scope.overall" or "word.serious".
+// compare them, as "scope.overall" or "word.serious": the annotation x-names of the schema
+// of reports.
 var names = sync.OnceValue(func() map[string]Text {
-	raw, err := fs.ReadFile(schemas.Names, "names.json")
-	var all map[string]Text
+	raw, err := fs.ReadFile(schemas.Reports, "common.v1.json")
+	var schema struct {
+		Names map[string]Text `json:"x-names"`
+	}
 	if err == nil {
-		err = json.Unmarshal(raw, &all)
+		err = json.Unmarshal(raw, &schema)
 	}
 	if err != nil {
 		panic(fmt.Errorf("names: %w", err)) // a test reads them
 	}
-	return all
+	return schema.Names
 })
 
 // NameOf returns the name of an item or fact of a report, or its path in both languages

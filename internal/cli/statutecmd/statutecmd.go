@@ -79,8 +79,9 @@ func (e environment) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "check DIR", Short: "Check packs before they are used",
 		Long: `Reads every *.yaml of DIR and checks each pack (gaps and overlaps of its thresholds, missing
-and failing fixtures), the packs together, and the register with the packs (duties that
-nobody can receive). Exit code 1 if there is any error.`,
+and failing fixtures, quotes that are not those of its sourceFile, citations without their
+Chinese), the packs together, and the register with the packs (duties that nobody can
+receive). Exit code 1 if there is any error.`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			set, err := statute.Load(os.DirFS(a[0]))
