@@ -113,7 +113,7 @@ func (e *environment) grading(g *app.Grading) {
 		fmt.Fprintf(e.Out, "  %s\n", line)
 	}
 	for _, h := range g.Hits {
-		fmt.Fprintf(e.Out, "  %s %s: %s — %s %s%s\n", e.Word("because"), e.GradeName(h.Grade), h.Criterion, e.Citation(h.Citation, h.CitationZH), h.Quote, e.Confidence(h.Confidence))
+		fmt.Fprintf(e.Out, "  %s %s: %s — %s %s%s\n", e.Word("because"), e.GradeName(h.Grade), h.Criterion, e.Citation(h.Citation, h.CitationZH), h.Quote, e.Confidence(h.Confidence)+e.Kinds(h))
 	}
 	if g.Next != nil {
 		fmt.Fprintf(e.Out, "  %s %s: %s\n", e.Word("rises"), e.Time(&g.Next.At), e.GradeName(g.Next.Grade))

@@ -26,6 +26,15 @@ type Hit struct {
 	CitationZH string     `json:"citationZh,omitempty"` // the same in Chinese; not recorded, see Citations
 	Quote      string     `json:"quote"`                // the clause in Chinese, which governs
 	Confidence Confidence `json:"confidence"`
+	// Kinds lists the kinds of incident, named by the clause without a number, that the
+	// facts show.
+	Kinds []IncidentKind `json:"kinds,omitempty"`
+}
+
+// IncidentKind is a kind of incident that a clause names.
+type IncidentKind struct {
+	ID    string `json:"id"`
+	Quote string `json:"quote"` // its words in the clause
 }
 
 // Unknown is a fact whose absence leaves a graver criterion open, one entry for each

@@ -175,7 +175,7 @@ func (r resolver) crossings(before view, now statute.Case, until time.Time) map[
 	out, packs := map[string]crossing{}, r.rb.Statutes
 	for at := r.prev.RegradeAt; at != nil && !at.After(until); {
 		was, is := packs.Assess(before.Case, *at), packs.Assess(now, *at)
-		passed := common(minus(was.Hits, packs.Assess(before.Case, at.Add(-1)).Hits), is.Hits)
+		passed := passed(packs.Assess(before.Case, at.Add(-1)).Hits, was.Hits, is.Hits)
 		brought := func(statute string, grade event.Grade) bool {
 			return slices.ContainsFunc(passed, func(h event.Hit) bool { return h.Statute == statute && h.Grade >= grade })
 		}
@@ -201,7 +201,11 @@ func (r resolver) crossings(before view, now statute.Case, until time.Time) map[
 	return out
 }
 
-// common returns what is in both lists.
-func common[T comparable](a, b []T) []T {
-	return slices.DeleteFunc(slices.Clone(a), func(v T) bool { return !slices.Contains(b, v) })
+// passed returns the hits that were not met before a moment, were met at it, and that the
+// case as now known confirms.
+func passed(before, was, is []event.Hit) []event.Hit {
+	among := func(list []event.Hit, h event.Hit) bool {
+		return slices.ContainsFunc(list, func(o event.Hit) bool { return o.Statute == h.Statute && o.Criterion == h.Criterion })
+	}
+	return slices.DeleteFunc(slices.Clone(was), func(h event.Hit) bool { return among(before, h) || !among(is, h) })
 }

@@ -55,7 +55,7 @@ func (r *reading) list(a *event.Assessment) []event.Grade {
 		if r.verdicts[i] == True {
 			a.Hits = append(a.Hits, event.Hit{
 				Statute: statute, Criterion: c.ID, Grade: c.Grade,
-				Citation: c.Citation, Quote: c.Quote, Confidence: c.Confidence,
+				Citation: c.Citation, Quote: c.Quote, Confidence: c.Confidence, Kinds: r.kinds(c),
 			})
 		}
 		if c.Grade > r.packs[l.pack].reached && r.open(i) == Unknown {
@@ -66,6 +66,16 @@ func (r *reading) list(a *event.Assessment) []event.Grade {
 		}
 	}
 	return open
+}
+
+// kinds lists the kinds of a criterion that the facts show.
+func (r *reading) kinds(c *Criterion) (out []event.IncidentKind) {
+	for _, k := range c.Kinds {
+		if k.When.verdict(r) == True {
+			out = append(out, event.IncidentKind{ID: k.ID, Quote: k.Quote})
+		}
+	}
+	return out
 }
 
 // next finds the first moment after now at which time alone raises the grade. It leaves r

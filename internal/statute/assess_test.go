@@ -68,30 +68,53 @@ func TestAnotherCurrencyIsUnknown(t *testing.T) {
 }
 
 // Decree 745 art. 18 ¶2 names kinds without numbers: read by the letter, every
-// interruption would be especially grave at minute 0.
-func TestKindsWithoutNumbersAreUnknown(t *testing.T) {
+// interruption would be especially grave at minute 0. The kind is said where the grade is
+// met, and meets nothing by itself.
+func TestAssess_KindsWithoutNumbers(t *testing.T) {
 	s := embedded(t).InForce(t0)
 	for kind, facts := range map[string]string{
 		"outage":               `"outage":[{"scope":"overall","duration":"PT1M"}]`,
 		"data-leak":            `"dataThreat":"relatively-serious"`,
 		"personal-information": `"personalInformationPersons":{"atLeast":1}`,
 		"economic-loss":        `"directLoss":{"amount":1,"currency":"USD"}`,
-		"unlawful-information": `"defacement":{"class":"other"}`,
+		"unlawful-information": `"defacement":{"owner":"enterprise","views":1}`,
 	} {
-		for _, site := range []string{"dispatch", "station-3"} {
+		for site, statute := range map[string]string{"dispatch": "cn-cii-2021", "station-3": "cn-xj-cii-2022"} {
 			a := s.Assess(caseOf(t, site, withFacts(facts)), t0)
 			assert.Less(t, a.Grade, event.EspeciallyGrave, kind)
-			assert.Equal(t, event.EspeciallyGrave, under(a, "cn-cii-2021").CouldBe, kind)
-			assert.Contains(t, a.Unknown, event.Unknown{Fact: "ownGrade", Statute: "cn-cii-2021",
-				Criterion: "especially-grave-" + kind, Grade: event.EspeciallyGrave}, kind)
+			assert.Equal(t, event.EspeciallyGrave, under(a, statute).CouldBe, kind)
+			open := event.Unknown{Fact: "ownGrade", Statute: statute, Criterion: "especially-grave-incident", Grade: event.EspeciallyGrave}
+			assert.Contains(t, a.Unknown, open, kind)
+			for _, h := range s.Assess(caseOf(t, site, `{"ownGrade":"especially-grave","facts":{`+facts+`}}`), t0).Hits {
+				if h.Statute == statute && h.Grade == event.EspeciallyGrave {
+					require.Len(t, h.Kinds, 1, kind)
+					assert.Equal(t, kind, h.Kinds[0].ID)
+					assert.NotEmpty(t, h.Kinds[0].Quote)
+				}
+			}
 		}
-		judged := caseOf(t, "dispatch", `{"ownGrade":"especially-grave","facts":{`+facts+`}}`)
-		var hits []string
-		for _, h := range s.Assess(judged, t0).Hits {
-			hits = append(hits, h.Statute+" "+h.Criterion)
-		}
-		assert.Contains(t, hits, "cn-cii-2021 especially-grave-"+kind)
 	}
+}
+
+// With every fact denied nothing is left to judge: the answer is general, not "could be".
+func TestAssess_EveryFactDenied(t *testing.T) {
+	s := embedded(t)
+	all := `"siteUnreachable":{"owner":"enterprise","duration":"PT0S"},` + denied
+	for _, site := range []string{"dispatch", "station-3", "records", "portal"} {
+		a := s.Assess(caseOf(t, site, withFacts(all)), t0)
+		assert.Equal(t, event.General, a.CouldBe, site)
+		assert.Empty(t, a.Unknown, site)
+		assert.Empty(t, a.CouldBeIf, site)
+		judged := s.Assess(caseOf(t, site, `{"ownGrade":"major","facts":{`+all+`}}`), t0)
+		assert.Equal(t, event.Major, judged.Grade, "a judgement that is given counts all the same")
+		assert.Equal(t, event.Major, judged.CouldBe)
+	}
+	open := s.Assess(caseOf(t, "dispatch", withFacts(`"siteUnreachable":null,`+denied)), t0)
+	assert.Equal(t, event.EspeciallyGrave, open.CouldBe, "one fact is open")
+	threat := s.Assess(caseOf(t, "dispatch", `{"about":"threat"}`), t0)
+	assert.Equal(t, event.EspeciallyGrave, threat.CouldBe, "a threat has no facts that could be denied")
+	low := s.Assess(caseOf(t, "dispatch", `{"about":"threat","ownGrade":"general"}`), t0)
+	assert.Equal(t, event.General, low.CouldBe, "the operator has judged")
 }
 
 func TestStatutesAppearWhereTheySpeak(t *testing.T) {

@@ -97,14 +97,17 @@ func (k *checker) sourced(citation, quote string, confidence event.Confidence) {
 func (k *checker) criterion(c *Criterion) {
 	k.path = "criteria/" + c.ID
 	k.sourced(c.Citation, c.Quote, c.Confidence)
+	for _, kind := range c.Kinds {
+		k.quoted(c.Citation, kind.Quote, c.Confidence)
+	}
 	for _, group := range []struct {
 		name     string
 		fixtures []Fixture
 		holds    func(Verdict, []string) bool
 	}{
 		{"hit", c.Fixtures.Hit, func(v Verdict, _ []string) bool { return v == True }},
-		// What a person may still judge is never false; it must then be the only fact
-		// left open.
+		// What a person may still judge is not false while a fact is open; it must then be
+		// the only one that this criterion leaves open.
 		{"below", c.Fixtures.Below, func(v Verdict, open []string) bool {
 			return v == False || (v == Unknown && c.judged && len(open) == 1 && open[0] == ownGrade)
 		}},

@@ -110,8 +110,9 @@ func (g *graded) verdict(r *reading) Verdict {
 	return Unknown // not in this set: it has no verdict
 }
 
-// judged holds when the operator's own grade reaches a grade. It is false only where a
-// department has judged instead: otherwise a person may still judge so.
+// judged holds when the operator's own grade reaches a grade. It is open while nobody has
+// judged, unless the facts say it all: where every criterion of that grade is about facts,
+// and all of them are denied, a judgement has nothing left to decide.
 type judged struct{ from event.Grade }
 
 func (*judged) parts() []Condition { return nil }
@@ -124,9 +125,11 @@ func (j *judged) verdict(r *reading) Verdict {
 		return True
 	case r.settled:
 		return False
-	default:
-		return Unknown
 	}
+	if given := r.c.Report.OwnGrade; given != event.Ungraded {
+		return min(verdictOf(given >= j.from), Unknown) // what the operator judges counts later
+	}
+	return min(verdictOf(!r.denied(j.from)), Unknown)
 }
 
 // condition decodes a Condition. What the schema refused has been left out, and gives a

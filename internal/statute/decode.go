@@ -164,6 +164,18 @@ func (c *Criterion) UnmarshalJSON(raw []byte) error {
 	return err
 }
 
+// UnmarshalJSON reads a kind.
+func (k *Kind) UnmarshalJSON(raw []byte) error {
+	type plain Kind
+	in := struct {
+		*plain
+		When condition `json:"when"`
+	}{plain: (*plain)(k)}
+	err := json.Unmarshal(raw, &in)
+	k.When = in.When.Condition
+	return err
+}
+
 // lineScope is what a duty or a follow-up applies to.
 type lineScope struct {
 	Scope

@@ -73,9 +73,18 @@ type Criterion struct {
 	Quote      string           `json:"quote"` // the clause in Chinese
 	Confidence event.Confidence `json:"confidence"`
 	Note       Text             `json:"note"`
+	Kinds      []Kind           `json:"kinds"` // that the clause names; a hit lists those that the facts show
 	Fixtures   Fixtures         `json:"fixtures"`
 
 	judged bool // a person's judgement is part of the condition
+}
+
+// Kind is a kind of incident that a clause names without a number: it explains a hit, and
+// never makes one.
+type Kind struct {
+	ID    string    `json:"id"`
+	When  Condition `json:"-"`
+	Quote string    `json:"quote"` // its words in the clause
 }
 
 // DutyRule is a line that defines who tells whom.

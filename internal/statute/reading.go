@@ -21,6 +21,8 @@ type reading struct {
 	floor   event.Grade // set by a person: the department, or else the operator
 
 	packs    []packReading // as set.packs
+	measured event.Grade   // the gravest grade that a criterion about facts alone could give
+	undenied event.Grade   // the gravest that the facts do not deny
 	waiting  bool          // a pack is not in force yet, and may come into force while the case lasts
 	verdicts []Verdict     // in the order of set.lines
 	covered  []bool        // in the order of set.lines: the criterion applies to the case
@@ -102,17 +104,27 @@ func (r *reading) isCII(facility string) bool {
 }
 
 // at updates the verdicts of the selected lines for a moment that is not before the last
-// one. Time only raises: what is met stays met. Criteria that depend on the grade under
-// another pack come second, when that grade is known.
+// one. Time only raises: what is met stays met. Criteria about facts alone come first,
+// since a judgement depends on what they leave open, and those that depend on the grade
+// under another pack last, when that grade is known.
 func (r *reading) at(now time.Time, asked func(*line) bool) {
 	if r.now = now; r.waiting && r.comeIntoForce(now) {
 		asked = func(*line) bool { return true }
 	}
-	for _, derived := range [...]bool{false, true} {
-		for i := range r.set.lines {
+	for stage, lines := range r.set.stages {
+		for _, i := range lines {
 			l := &r.set.lines[i]
-			if l.derived == derived && r.covered[i] && asked(l) {
+			if !r.covered[i] {
+				continue
+			}
+			if asked(l) {
 				r.verdicts[i] = r.decide(i)
+			}
+			if stage == stageFacts {
+				r.measured = max(r.measured, l.criterion.Grade)
+				if r.verdicts[i] != False {
+					r.undenied = max(r.undenied, l.criterion.Grade)
+				}
 			}
 		}
 	}
@@ -121,6 +133,9 @@ func (r *reading) at(now time.Time, asked func(*line) bool) {
 		r.own, r.settled = event.Ungraded, true
 	}
 }
+
+// denied reports whether the facts alone could give the grade or a graver one, and deny it.
+func (r *reading) denied(from event.Grade) bool { return r.measured >= from && r.undenied < from }
 
 // decide first evaluates the facts alone, which count towards the computed grade, and
 // only then a person's judgement. Under a determination the operator's judgement still

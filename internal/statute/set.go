@@ -22,14 +22,22 @@ type Set struct {
 	packs []*Pack
 	lines []line
 	rises []rise
+	// stages has the indices of lines in the order in which they are decided.
+	stages [3][]int
 }
+
+// The stages of deciding: what a line depends on.
+const (
+	stageFacts  = iota // facts alone
+	stageJudged        // a person's judgement
+	stageGraded        // the grade under another pack
+)
 
 // line is a criterion in the order in which hits are listed: the gravest first, then by
 // statute, then in the order of the pack.
 type line struct {
 	pack      int // index in packs
 	criterion *Criterion
-	derived   bool // it depends on the grade under another pack
 	timed     bool // time alone can change its verdict
 }
 
@@ -123,6 +131,9 @@ func crossCheck(files []file) {
 func (p *Pack) conditions(visit func(path string, c Condition)) {
 	for i := range p.Criteria {
 		walkPaths(fmt.Sprintf("$.criteria[%d].when", i), p.Criteria[i].When, visit)
+		for j, k := range p.Criteria[i].Kinds {
+			walkPaths(fmt.Sprintf("$.criteria[%d].kinds[%d].when", i, j), k.When, visit)
+		}
 	}
 	for i := range p.Duties {
 		walkPaths(fmt.Sprintf("$.duties[%d].for.when", i), p.Duties[i].When, visit)
@@ -154,7 +165,15 @@ func newSet(packs []*Pack) *Set {
 			for j := range p.Criteria {
 				if c := &p.Criteria[j]; c.Grade == grade {
 					rises := risesOf(c)
-					s.lines = append(s.lines, line{i, c, c.derived(), c.derived() || rises != nil})
+					stage := stageFacts
+					switch {
+					case c.derived():
+						stage = stageGraded
+					case c.judged:
+						stage = stageJudged
+					}
+					s.stages[stage] = append(s.stages[stage], len(s.lines))
+					s.lines = append(s.lines, line{i, c, stage == stageGraded || rises != nil})
 					s.rises = append(s.rises, rises...)
 				}
 			}

@@ -23,3 +23,16 @@ func (p *Printer) Law(list []event.Instrument) (lines []string) {
 	}
 	return lines
 }
+
+// Kinds describes the kinds of incident that a hit's clause names and the facts show, in
+// the words of the clause; empty where there are none.
+func (p *Printer) Kinds(h event.Hit) string {
+	if len(h.Kinds) == 0 {
+		return ""
+	}
+	quotes := make([]string, len(h.Kinds))
+	for i, k := range h.Kinds {
+		quotes[i] = k.Quote
+	}
+	return fmt.Sprintf(" (%s: %s)", p.Word("kind-met"), strings.Join(quotes, "、"))
+}

@@ -138,7 +138,7 @@ func (p *Printer) storyGraded(g *event.Graded) {
 		p.below("%s", line)
 	}
 	for _, h := range g.Hits {
-		p.below("%s — %s%s", h.Criterion, p.Citation(h.Citation, h.CitationZH), p.Confidence(h.Confidence))
+		p.below("%s — %s%s", h.Criterion, p.Citation(h.Citation, h.CitationZH), p.Confidence(h.Confidence)+p.Kinds(h))
 	}
 	for _, lost := range g.Change.Lost {
 		p.below("− %s", lost)

@@ -31,6 +31,8 @@ var words = map[string][2]string{
 	"first": {"初报", "first"}, "raised": {"升高", "raised"}, "lowered": {"降低", "lowered"},
 	"unchanged": {"未变", "unchanged"}, "withdrawn": {"撤回", "withdrawn"}, "reinstated": {"恢复", "reinstated"},
 
+	"kind-met": {"情形", "kind"},
+
 	"law-discovered": {"适用，发现时已施行", "applies, in force at the discovery"},
 	"law-continuing": {"适用，施行时事件仍在持续", "applies, came into force while it lasted"},
 	"law-undated":    {"适用，未报发现时间", "applies, in force now; the discovery is not reported"},
