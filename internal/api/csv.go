@@ -14,8 +14,8 @@ import (
 // The columns of rows in every CSV output. Scripts may rely on their order: add new
 // columns at the end.
 var (
-	EscalationColumns = []string{"escalation", "desk", "operator", "incident", "revision", "grade", "from", "act", "duties", "dueAt", "reportedAt", "late", "acknowledgeBy", "acknowledgedAt", "acknowledgedBy", "state", "exercise", "record", "receivedAt", "imported", "title", "citations", "dueAtLocal", "reportedAtLocal", "acknowledgeByLocal", "acknowledgedAtLocal", "receivedAtLocal"}
-	IncidentColumns   = []string{"operator", "incident", "revision", "title", "about", "grade", "couldBe", "peak", "nextAt", "nextGrade", "withdrawn", "imported", "gradedAt", "desks", "owed", "closedBy", "exercise", "record", "citations", "gradedAtLocal", "nextAtLocal"}
+	EscalationColumns = []string{"escalation", "desk", "operator", "incident", "revision", "grade", "from", "act", "duties", "dueAt", "reportedAt", "late", "acknowledgeBy", "acknowledgedAt", "acknowledgedBy", "state", "exercise", "record", "receivedAt", "imported", "title", "citations", "dueAtLocal", "reportedAtLocal", "acknowledgeByLocal", "acknowledgedAtLocal", "receivedAtLocal", "confidence"}
+	IncidentColumns   = []string{"operator", "incident", "revision", "title", "about", "grade", "couldBe", "peak", "nextAt", "nextGrade", "withdrawn", "imported", "gradedAt", "desks", "owed", "closedBy", "exercise", "record", "citations", "gradedAtLocal", "nextAtLocal", "nextConfidence"}
 	StatsColumns      = []string{"by", "value", "escalations", "timed", "late", "reportedInTime", "targeted", "acknowledgedLate", "overdue", "acknowledged", "acknowledgedInTime"}
 )
 
@@ -37,6 +37,7 @@ func (r EscalationRow) Cells() []string {
 		cellOfTime(r.AcknowledgedAt), r.AcknowledgedBy, r.State, strconv.FormatBool(r.Exercise), cellOfCount(r.Record),
 		cellOfTime(&received), strconv.FormatBool(r.Imported), r.Title, strings.Join(citations, "; "),
 		localCell(r.DueAt), localCell(&r.ReportedAt), localCell(r.AcknowledgeBy), localCell(r.AcknowledgedAt), localCell(&received),
+		weakest(r.Duties),
 	)
 }
 
@@ -53,15 +54,16 @@ func (r IncidentRow) Cells() []string {
 	for i, c := range r.ClosedBy {
 		closed[i] = c.Desk
 	}
-	nextAt, nextGrade, nextLocal := "", "", ""
+	nextAt, nextGrade, nextLocal, nextConfidence := "", "", "", ""
 	if r.Next != nil {
 		nextAt, nextGrade, nextLocal = cellOfTime(&r.Next.At), r.Next.Grade.String(), localCell(&r.Next.At)
+		nextConfidence = string(r.Next.Confidence)
 	}
 	return harmless(
 		r.Operator, r.Incident, strconv.Itoa(r.Revision), r.Title, string(r.About), r.Grade.String(), r.CouldBe.String(), r.Peak.String(),
 		nextAt, nextGrade, strconv.FormatBool(r.Withdrawn), strconv.FormatBool(r.Imported), cellOfTime(&r.GradedAt),
 		strings.Join(r.Desks, " "), strings.Join(owed, " "), strings.Join(closed, " "), strconv.FormatBool(r.Exercise), cellOfCount(r.Record),
-		strings.Join(citations, "; "), localCell(&r.GradedAt), nextLocal,
+		strings.Join(citations, "; "), localCell(&r.GradedAt), nextLocal, nextConfidence,
 	)
 }
 
@@ -78,6 +80,18 @@ func (r StatsRow) Cells() []string {
 		r.By, r.Value, cellOfCount(r.Escalations), cellOfCount(r.Timed), cellOfCount(r.Late), share(r.ReportedInTime),
 		cellOfCount(r.Targeted), cellOfCount(r.AcknowledgedLate), cellOfCount(r.Overdue), cellOfCount(r.Acknowledged), share(r.AcknowledgedInTime),
 	)
+}
+
+// weakest returns the weakest confidence of duties; empty without any.
+func weakest(duties []event.Duty) string {
+	if len(duties) == 0 {
+		return ""
+	}
+	marks := make([]event.Confidence, len(duties))
+	for i, d := range duties {
+		marks[i] = d.Confidence
+	}
+	return string(event.Weakest(marks...))
 }
 
 func cellOfTime(t *time.Time) string {

@@ -48,6 +48,12 @@ func TestCells_MatchTheirColumns(t *testing.T) {
 	require.Equal(t, []string{"停电", "general", "major", "2026-03-02T01:00:00.5Z", "major", "a b", "final", "a"},
 		[]string{i["title"], i["grade"], i["couldBe"], i["nextAt"], i["nextGrade"], i["desks"], i["owed"], i["closedBy"]})
 	require.Empty(t, named(IncidentColumns, IncidentRow{}.Cells())["nextAt"])
+	require.Empty(t, named(IncidentColumns, IncidentRow{}.Cells())["nextConfidence"])
+	rising := IncidentRow{Next: &event.Next{Grade: event.Major, Confidence: event.ConfidenceUnverified}}
+	require.Equal(t, "unverified", named(IncidentColumns, rising.Cells())["nextConfidence"])
+	told := EscalationRow{Duties: []event.Duty{{Confidence: event.ConfidenceText}, {Confidence: event.ConfidenceUnverified}, {Confidence: event.ConfidenceSecondary}}}
+	require.Equal(t, "unverified", named(EscalationColumns, told.Cells())["confidence"], "the weakest of its duties")
+	require.Empty(t, named(EscalationColumns, EscalationRow{}.Cells())["confidence"])
 
 	s := named(StatsColumns, StatsRow{By: "grade", Value: "major", Escalations: 4, ReportedInTime: &half}.Cells())
 	require.Equal(t, []string{"major", "4", "0.5", ""}, []string{s["value"], s["escalations"], s["reportedInTime"], s["acknowledgedInTime"]})

@@ -116,7 +116,7 @@ func (e *environment) grading(g *app.Grading) {
 		fmt.Fprintf(e.Out, "  %s %s: %s — %s %s%s\n", e.Word("because"), e.GradeName(h.Grade), h.Criterion, e.Citation(h.Citation, h.CitationZH), h.Quote, e.Confidence(h.Confidence)+e.Kinds(h))
 	}
 	if g.Next != nil {
-		fmt.Fprintf(e.Out, "  %s %s: %s\n", e.Word("rises"), e.Time(&g.Next.At), e.GradeName(g.Next.Grade))
+		fmt.Fprintf(e.Out, "  %s\n", e.NextRise(g.Next))
 	}
 	e.unknown(g.Unknown)
 	if len(g.Duties) == 0 {

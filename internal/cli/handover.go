@@ -166,7 +166,7 @@ func (e *environment) handover(h *handover, window time.Duration) {
 	render.Section(e.Printer, e.Word("open"), open, e.Titled)
 	e.importedCount(h.Imported)
 	render.Section(e.Printer, fmt.Sprintf(e.Word("rising"), e.Length(window)), h.Rising, func(r risingLine) {
-		fmt.Fprintf(e.Out, "%s  %s/%s  %s → %s  %s\n", e.Time(&r.Next.At), r.Operator, r.Incident, e.GradeName(r.Grade), e.GradeName(r.Next.Grade), printable.Line(r.Title))
+		fmt.Fprintf(e.Out, "%s  %s/%s  %s → %s%s  %s\n", e.Time(&r.Next.At), r.Operator, r.Incident, e.GradeName(r.Grade), e.GradeName(r.Next.Grade), e.Confidence(r.Next.Confidence), printable.Line(r.Title))
 	})
 	render.Section(e.Printer, e.Word("held-forwards"), h.PendingForwards, func(l pendingLine) {
 		fmt.Fprintf(e.Out, "%s/%s  %s  %s\n", l.Operator, l.Incident, e.GradeName(l.Grade), e.PendingForward(l.Operator, l.Incident, l.pending, h.Exercise))

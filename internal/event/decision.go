@@ -17,6 +17,18 @@ const (
 	ConfidenceInterpretation Confidence = "interpretation" // our reading where the text is silent
 )
 
+// confidences are the degrees, the strongest first.
+var confidences = []Confidence{ConfidenceText, ConfidenceSecondary, ConfidenceInterpretation, ConfidenceUnverified}
+
+// Weakest returns the weakest of several confidences; none is as strong as the text.
+func Weakest(list ...Confidence) Confidence {
+	rank := 0
+	for _, c := range list {
+		rank = max(rank, slices.Index(confidences, c))
+	}
+	return confidences[rank]
+}
+
 // Hit is a criterion that the known facts meet.
 type Hit struct {
 	Statute    string     `json:"statute"`
@@ -25,7 +37,7 @@ type Hit struct {
 	Citation   string     `json:"citation"`             // instrument and article
 	CitationZH string     `json:"citationZh,omitempty"` // the same in Chinese; not recorded, see Citations
 	Quote      string     `json:"quote"`                // the clause in Chinese, which governs
-	Confidence Confidence `json:"confidence"`
+	Confidence Confidence `json:"confidence"`           // the weakest of what it rests on
 	// Kinds lists the kinds of incident, named by the clause without a number, that the
 	// facts show.
 	Kinds []IncidentKind `json:"kinds,omitempty"`
@@ -48,8 +60,9 @@ type Unknown struct {
 
 // Next is when time alone raises the grade.
 type Next struct {
-	At    time.Time `json:"at"`
-	Grade Grade     `json:"grade"`
+	At         time.Time  `json:"at"`
+	Grade      Grade      `json:"grade"`
+	Confidence Confidence `json:"confidence,omitempty"` // the weakest of what the rise rests on
 }
 
 // StatuteGrade is the grade under one statute.
@@ -148,7 +161,7 @@ type Duty struct {
 	Citation   string     `json:"citation"`             // instrument and article
 	CitationZH string     `json:"citationZh,omitempty"` // the same in Chinese; not recorded, see Citations
 	Quote      string     `json:"quote"`                // the clause in Chinese, which governs
-	Confidence Confidence `json:"confidence"`
+	Confidence Confidence `json:"confidence"`           // the weakest of what the duty rests on
 	// OnBehalf is the authority on which the router acts where the obligor is a
 	// department (自动转报, 未经核实).
 	OnBehalf *OnBehalf `json:"onBehalf,omitempty"`

@@ -59,7 +59,7 @@ func (r resolver) duties(owed []statute.Owed) ([]event.Duty, error) {
 			Statute: o.Statute.ID, Duty: o.Rule.ID, From: from, Desk: to, Act: o.Rule.Act,
 			Facilities: []string{f.ID}, DueAt: due, StrictDueAt: strict, ToldAt: told, LateBy: lateBy, Items: o.Rule.Items,
 			CalendarEnds: o.Rule.Within.CalendarEnds(due, o.Statute.Place(o.Facility)),
-			Citation:     o.Rule.Citation, Quote: o.Rule.Quote, Confidence: o.Rule.Confidence,
+			Citation:     o.Rule.Citation, Quote: o.Rule.Quote, Confidence: o.Confidence,
 		}
 		if desk, ok := r.rb.Register.Desk(from); ok {
 			d.OnBehalf = &event.OnBehalf{ActedBy: "tocsin", Authority: desk.Authority}

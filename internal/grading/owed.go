@@ -86,7 +86,7 @@ func withEarlier(packs *statute.Set, prev *event.Graded, rules []statute.OwedFol
 			continue // the pack is gone; its demand is still in the ledger
 		}
 		if i := slices.IndexFunc(p.FollowUps, func(f statute.FollowUp) bool { return f.ID == o.Rule }); i >= 0 {
-			rules = append(rules, statute.OwedFollowUp{Statute: p, Rule: &p.FollowUps[i]})
+			rules = append(rules, statute.OwedFollowUp{Statute: p, Rule: &p.FollowUps[i], Confidence: o.Confidence})
 		}
 	}
 	return rules
@@ -97,7 +97,7 @@ func (r resolver) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Ob
 	rule := owed.Rule
 	o := event.Obligation{
 		ID: owed.Statute.ID + "." + rule.ID, Kind: event.OwesItems, Statute: owed.Statute.ID, Rule: rule.ID,
-		Citation: rule.Citation, Quote: rule.Quote, Confidence: rule.Confidence,
+		Citation: rule.Citation, Quote: rule.Quote, Confidence: owed.Confidence,
 	}
 	last := lastOf(g, rule.Stages)
 	switch {

@@ -55,7 +55,7 @@ func (r *reading) list(a *event.Assessment) []event.Grade {
 		if r.verdicts[i] == True {
 			a.Hits = append(a.Hits, event.Hit{
 				Statute: statute, Criterion: c.ID, Grade: c.Grade,
-				Citation: c.Citation, Quote: c.Quote, Confidence: c.Confidence, Kinds: r.kinds(c),
+				Citation: c.Citation, Quote: c.Quote, Confidence: r.hitConfidence(c), Kinds: r.kinds(c),
 			})
 		}
 		if c.Grade > r.packs[l.pack].reached && r.open(i) == Unknown {
@@ -87,7 +87,7 @@ func (r *reading) next(grade event.Grade) *event.Next {
 	for _, at := range r.moments() {
 		r.at(at, func(l *line) bool { return l.timed })
 		if _, g := r.grades(); g > grade {
-			return &event.Next{At: at, Grade: g}
+			return &event.Next{At: at, Grade: g, Confidence: r.riseConfidence(g)}
 		}
 	}
 	return nil

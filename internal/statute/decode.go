@@ -76,8 +76,12 @@ func decode(raw []byte) (*Pack, *document.Document) {
 	for i := range p.Criteria {
 		c := &p.Criteria[i]
 		walk(c.When, func(part Condition) {
-			_, ok := part.(*judged)
-			c.judged = c.judged || ok
+			switch part.(type) {
+			case *judged:
+				c.judged = true
+			case *graded:
+				c.graded = true
+			}
 		})
 		path := fmt.Sprintf("$.criteria[%d].fixtures", i)
 		decodeReports(doc, path+".hit", c.Fixtures.Hit)

@@ -38,6 +38,8 @@ type OwedFollowUp struct {
 	Statute  *Pack
 	Rule     *FollowUp
 	Facility *Facility // the first one that it covers
+	// Confidence is the weakest of what it rests on.
+	Confidence event.Confidence
 }
 
 // FollowUps returns every follow-up that the case, assessed as a, triggers at now, by
@@ -66,7 +68,8 @@ func (s *Set) followUps(c Case, a event.Assessment, now time.Time, onRequest boo
 				continue
 			}
 			if j := slices.IndexFunc(c.Facilities, func(at Facility) bool { return f.For.coversFacility(&at) }); j >= 0 {
-				owed = append(owed, OwedFollowUp{Statute: p, Rule: f, Facility: &c.Facilities[j]})
+				sure := event.Weakest(f.Confidence, asked.confidence(f.When), gradeConfidence(&c, a, p.ID, f.For.Grade))
+				owed = append(owed, OwedFollowUp{Statute: p, Rule: f, Facility: &c.Facilities[j], Confidence: sure})
 			}
 		}
 	}

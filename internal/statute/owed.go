@@ -10,9 +10,10 @@ import (
 // Owed is a duty that a case triggers, for one facility, before the register resolves the
 // desk.
 type Owed struct {
-	Statute  *Pack
-	Rule     *DutyRule
-	Facility *Facility
+	Statute    *Pack
+	Rule       *DutyRule
+	Facility   *Facility
+	Confidence event.Confidence // the weakest of what the duty rests on
 }
 
 // Owed returns every duty that the case, assessed as a, triggers at now: by statute, then
@@ -32,9 +33,10 @@ func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
 			if d.Manual || !asked.covers(&d.For, d.When, grade) {
 				continue
 			}
+			sure := event.Weakest(d.Confidence, asked.confidence(d.When), gradeConfidence(&c, a, p.ID, d.For.Grade))
 			for j := range c.Facilities {
 				if f := &c.Facilities[j]; d.For.coversFacility(f) && asked.reachesOwn(p, &d.For, *f) {
-					owed = append(owed, Owed{Statute: p, Rule: d, Facility: f})
+					owed = append(owed, Owed{Statute: p, Rule: d, Facility: f, Confidence: sure})
 				}
 			}
 		}
@@ -65,6 +67,14 @@ func (t *trigger) covers(s *Scope, when Condition, grade event.Grade) bool {
 		t.r = t.set.read(t.c, t.now)
 	}
 	return when.verdict(t.r) == True
+}
+
+// confidence returns how sure a line's condition is, which holds.
+func (t *trigger) confidence(when Condition) event.Confidence {
+	if when == nil {
+		return event.ConfidenceText
+	}
+	return t.r.restsOn(when)
 }
 
 // reachesOwn reports whether a facility that is named beside CII has an incident of its own

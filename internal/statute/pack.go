@@ -77,6 +77,7 @@ type Criterion struct {
 	Fixtures   Fixtures         `json:"fixtures"`
 
 	judged bool // a person's judgement is part of the condition
+	graded bool // the grade under another pack is part of the condition
 }
 
 // Kind is a kind of incident that a clause names without a number: it explains a hit, and

@@ -145,16 +145,7 @@ func (p *Pack) conditions(visit func(path string, c Condition)) {
 
 // derived reports whether a criterion of the pack depends on another pack.
 func (p *Pack) derived() bool {
-	return slices.ContainsFunc(p.Criteria, func(c Criterion) bool { return c.derived() })
-}
-
-func (c *Criterion) derived() (found bool) {
-	walk(c.When, func(part Condition) {
-		if _, ok := part.(*graded); ok {
-			found = true
-		}
-	})
-	return found
+	return slices.ContainsFunc(p.Criteria, func(c Criterion) bool { return c.graded })
 }
 
 func newSet(packs []*Pack) *Set {
@@ -167,7 +158,7 @@ func newSet(packs []*Pack) *Set {
 					rises := risesOf(c)
 					stage := stageFacts
 					switch {
-					case c.derived():
+					case c.graded:
 						stage = stageGraded
 					case c.judged:
 						stage = stageJudged

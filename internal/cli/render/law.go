@@ -24,6 +24,11 @@ func (p *Printer) Law(list []event.Instrument) (lines []string) {
 	return lines
 }
 
+// NextRise describes when time alone raises the grade, to which, and how sure that is.
+func (p *Printer) NextRise(n *event.Next) string {
+	return fmt.Sprintf("%s %s: %s%s", p.Word("rises"), p.Time(&n.At), p.GradeName(n.Grade), p.Confidence(n.Confidence))
+}
+
 // Kinds describes the kinds of incident that a hit's clause names and the facts show, in
 // the words of the clause; empty where there are none.
 func (p *Printer) Kinds(h event.Hit) string {

@@ -107,7 +107,7 @@ func (p *Printer) Escalation(full *event.Escalated, r api.EscalationRow) {
 		fmt.Fprintf(p.Out, "    %s %s\n", p.Word("peak"), p.GradeName(full.Peak))
 	}
 	if full.Next != nil {
-		fmt.Fprintf(p.Out, "    %s %s: %s\n", p.Word("rises"), p.Time(&full.Next.At), p.GradeName(full.Next.Grade))
+		fmt.Fprintf(p.Out, "    %s\n", p.NextRise(full.Next))
 	}
 	for _, d := range full.Duties {
 		fmt.Fprint(p.Out, "  ")

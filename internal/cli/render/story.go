@@ -154,7 +154,7 @@ func (p *Printer) storyGraded(g *event.Graded) {
 		p.below("%s", p.determination(*d))
 	}
 	if g.Next != nil {
-		p.below("%s %s: %s", p.Word("rises"), p.Time(&g.Next.At), p.GradeName(g.Next.Grade))
+		p.below("%s", p.NextRise(g.Next))
 	}
 	for _, h := range g.PendingForwards {
 		p.below("%s → %s: %s", h.Desk, h.To, p.PendingForward(g.Operator, g.Incident, h, p.Exercise))

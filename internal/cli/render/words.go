@@ -207,7 +207,7 @@ func (p *Printer) Citation(en, zh string) string {
 
 // Confidence marks every figure that was not read in the text itself.
 func (p *Printer) Confidence(c event.Confidence) string {
-	if c == event.ConfidenceText {
+	if c == event.ConfidenceText || c == "" { // earlier records have none with a rise
 		return ""
 	}
 	return " [" + p.Word(string(c)) + "]"
