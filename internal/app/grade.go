@@ -17,12 +17,13 @@ type Grading struct {
 	Incident string `json:"incident"`
 	Report   string `json:"report"`
 	event.Assessment
-	Law        []event.Instrument `json:"law"` // which instruments apply, and why
-	Unknown    []event.Unknown    `json:"unknown"`
-	Duties     []event.Duty       `json:"duties"`
-	Owed       []event.Obligation `json:"owed,omitempty"` // what the operator owes afterwards
-	Withdrawal *event.Withdrawal  `json:"withdrawal,omitempty"`
-	Imported   bool               `json:"imported,omitempty"` // from an archive: no clock starts
+	Law        []event.Instrument   `json:"law"` // which instruments apply, and why
+	Unknown    []event.Unknown      `json:"unknown"`
+	Duties     []event.Duty         `json:"duties"`
+	Possible   []event.PossibleDuty `json:"possible"`       // duties that facts not known would add
+	Owed       []event.Obligation   `json:"owed,omitempty"` // what the operator owes afterwards
+	Withdrawal *event.Withdrawal    `json:"withdrawal,omitempty"`
+	Imported   bool                 `json:"imported,omitempty"` // from an archive: no clock starts
 }
 
 // Grader grades reports offline, with the same code as the services: reports of one
@@ -66,14 +67,19 @@ func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
 	g.incidents[key] = next
 	out := &Grading{
 		Operator: operator, Incident: e.Subject, Report: e.ID, Assessment: next.Assessment, Law: next.Law, Unknown: next.Unknown,
-		Duties: next.Duties, Owed: next.Owed, Withdrawal: next.Withdrawal, Imported: next.State.IsImported(),
+		Duties: next.Duties, Possible: event.WithFacts(next.Possible, next.CouldBeIf), Owed: next.Owed,
+		Withdrawal: next.Withdrawal, Imported: next.State.IsImported(),
 	}
 	if out.Duties == nil {
 		out.Duties = []event.Duty{}
 	}
+	if out.Possible == nil {
+		out.Possible = []event.PossibleDuty{}
+	}
 	zh := g.rulebook.Statutes.Citations()
 	zh.Hits(out.Hits)
 	zh.Duties(out.Duties)
+	zh.Possible(out.Possible)
 	zh.Obligations(out.Owed)
 	return out, nil
 }

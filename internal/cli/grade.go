@@ -119,11 +119,17 @@ func (e *environment) grading(g *app.Grading) {
 		fmt.Fprintf(e.Out, "  %s\n", e.NextRise(g.Next))
 	}
 	e.unknown(g.Unknown)
-	if len(g.Duties) == 0 {
+	switch {
+	case len(g.Duties) == 0 && len(g.Possible) > 0:
+		fmt.Fprintf(e.Out, "  %s\n", e.Word("nobody-yet"))
+	case len(g.Duties) == 0:
 		fmt.Fprintf(e.Out, "  %s\n", e.Word("nobody"))
 	}
 	for _, d := range g.Duties {
 		e.Duty(d, api.EscalationRow{Imported: g.Imported})
+	}
+	for _, p := range g.Possible {
+		fmt.Fprintf(e.Out, "  %s\n", e.Possible(p))
 	}
 }
 

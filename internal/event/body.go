@@ -336,15 +336,16 @@ type Graded struct {
 	At              time.Time        `json:"at"` // the moment for which it was graded: the cause's receipt, never before an earlier revision's
 	About           About            `json:"about"`
 	Assessment
-	Law        []Instrument `json:"law,omitempty"` // which instruments apply, and why
-	Peak       Grade        `json:"peak"`
-	Change     Change       `json:"change"`
-	Withdrawal *Withdrawal  `json:"withdrawal,omitempty"`
-	Facilities []Facility   `json:"facilities"`
-	Duties     []Duty       `json:"duties"` // every duty that the law imposes now
-	Told       []ToldDesk   `json:"told"`   // including what this revision tells
-	Rules      Rules        `json:"rules"`
-	State      State        `json:"state"`
+	Law        []Instrument   `json:"law,omitempty"` // which instruments apply, and why
+	Peak       Grade          `json:"peak"`
+	Change     Change         `json:"change"`
+	Withdrawal *Withdrawal    `json:"withdrawal,omitempty"`
+	Facilities []Facility     `json:"facilities"`
+	Duties     []Duty         `json:"duties"`             // every duty that the law imposes now
+	Possible   []PossibleDuty `json:"possible,omitempty"` // duties that facts not known would add
+	Told       []ToldDesk     `json:"told"`               // including what this revision tells
+	Rules      Rules          `json:"rules"`
+	State      State          `json:"state"`
 }
 
 // Reading is the body of incident.read: an identity's first access on a day to the
@@ -431,9 +432,10 @@ type Escalated struct {
 	Facilities      []Facility       `json:"facilities"`
 	Hits            []Hit            `json:"hits"`
 	CouldBeIf       []Missing        `json:"couldBeIf,omitempty"`
-	Report          jsontext.Value   `json:"report,omitempty"` // merged facts, as far as the desk may read them
-	Owed            []Obligation     `json:"owed,omitempty"`   // what the operator still owes
-	PendingForwards []PendingForward `json:"held,omitempty"`   // forwards that await a person at this desk
+	Possible        []PossibleDuty   `json:"possible,omitempty"` // duties that facts not known would add
+	Report          jsontext.Value   `json:"report,omitempty"`   // merged facts, as far as the desk may read them
+	Owed            []Obligation     `json:"owed,omitempty"`     // what the operator still owes
+	PendingForwards []PendingForward `json:"held,omitempty"`     // forwards that await a person at this desk
 	Determined      *Determination   `json:"determined,omitempty"`
 	Transfer        *Transfer        `json:"transfer,omitempty"`  // which desk transferred it
 	Notice          *Notice          `json:"notice,omitempty"`    // of another desk's silence: ids and times only

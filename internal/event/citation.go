@@ -24,3 +24,10 @@ func (c Citations) Hits(hits []Hit) {
 		hits[i].CitationZH = c[hits[i].Citation]
 	}
 }
+
+// Possible fills in the Chinese of each possible duty's citation.
+func (c Citations) Possible(possible []PossibleDuty) {
+	for i := range possible {
+		possible[i].CitationZH = c[possible[i].Citation]
+	}
+}

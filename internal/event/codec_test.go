@@ -21,7 +21,7 @@ var coded = []any{
 	Accepted{}, Receipt{}, Rejected{}, RejectedSummary{}, Field{}, State{}, Stage{}, Asked{}, Confirmation{}, Transfer{}, Cause{}, Rules{}, Change{}, ToldDesk{},
 	Facility{}, Graded{}, Reading{}, Withdrawal{}, Escalation{}, Escalated{}, Acknowledgement{}, Unhandled{}, RulesBody{},
 	Elapsed{}, Overdue{}, Away{}, Obligation{}, PendingForward{}, Reminder{}, Determination{}, Notice{}, Lateness{}, Instrument{}, Outlook{},
-	Hit{}, IncidentKind{}, Unknown{}, Next{}, StatuteGrade{}, OwnGrade{}, Assessment{}, Missing{}, Duty{}, OnBehalf{}, DeskAct{}, Damage{}, Removal{},
+	Hit{}, IncidentKind{}, Unknown{}, Next{}, StatuteGrade{}, OwnGrade{}, Assessment{}, Missing{}, Duty{}, PossibleDuty{}, OnBehalf{}, DeskAct{}, Damage{}, Removal{},
 	Number{}, Span{}, Duration(0), Stamp{}, Grade(0),
 	Report{}, Facts{}, Times{}, Outage{}, Site{}, SiteUnreachable{}, Defacement{}, Share{}, Money{}, Earlier{}, Place{}, Contact{}, Ransom{}, Attachment{}, AlsoReported{},
 }

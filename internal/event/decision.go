@@ -174,3 +174,36 @@ type OnBehalf struct {
 	Verified  bool   `json:"verified"`          // false: nobody at the department has reviewed it
 	Officer   string `json:"officer,omitempty"` // the post that confirmed it, if any
 }
+
+// PossibleDuty is who would have to be told under which article, if facts that are not
+// known were so.
+type PossibleDuty struct {
+	Statute string   `json:"statute"`
+	From    string   `json:"from,omitempty"`
+	Desks   []string `json:"desks,omitempty"` // on a receipt none: it names parties only by their roles
+	To      []string `json:"to,omitempty"`    // the roles, on a receipt
+	Act     Act      `json:"act"`
+	// Grade is the grade from which it would be owed; absent where that is reached.
+	Grade Grade `json:"grade,omitzero"`
+	// Facts are those that would decide. Records leave out those of the grade, which
+	// their CouldBeIf lists: see WithFacts.
+	Facts      []string   `json:"facts,omitempty"`
+	Citation   string     `json:"citation"`
+	CitationZH string     `json:"citationZh,omitempty"` // not recorded, see Citations
+	Confidence Confidence `json:"confidence"`
+}
+
+// WithFacts returns possible duties with all the facts that would decide each.
+func WithFacts(possible []PossibleDuty, couldBeIf []Missing) []PossibleDuty {
+	out := slices.Clone(possible)
+	for i := range out {
+		p := &out[i]
+		p.Facts = slices.Clone(p.Facts)
+		for _, m := range couldBeIf {
+			if p.Grade != Ungraded && m.Grade >= p.Grade {
+				p.Facts = append(p.Facts, m.Facts...)
+			}
+		}
+	}
+	return out
+}

@@ -32,4 +32,6 @@ func (b Basis) Applies() bool {
 type Outlook struct {
 	// Law lists the instruments that speak of such an incident, and why each applies.
 	Law []Instrument `json:"law,omitempty"`
+	// Possible lists who would have to be told if facts that are not known were so.
+	Possible []PossibleDuty `json:"possible,omitempty"`
 }

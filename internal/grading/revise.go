@@ -157,6 +157,7 @@ func (rb Rulebook) decide(prev, g *event.Graded, c Cause, v view) (err error) {
 	if g.Duties, err = r.duties(rb.Statutes.Owed(v.Case, g.Assessment, g.At)); err != nil {
 		return err
 	}
+	g.Possible = r.possible(rb.Statutes.Possible(v.Case, g.Assessment, g.At))
 	r.setPending(g)
 	g.Owed = r.owed(g, v.Case)
 	if v.report.Imported {

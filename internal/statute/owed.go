@@ -60,13 +60,18 @@ func (t *trigger) covers(s *Scope, when Condition, grade event.Grade) bool {
 	if !s.coversCase(t.c) || s.Grade > grade {
 		return false
 	}
+	return t.verdict(when) == True
+}
+
+// verdict returns whether the condition of a line holds; one without a condition does.
+func (t *trigger) verdict(when Condition) Verdict {
 	if when == nil {
-		return true
+		return True
 	}
 	if t.r == nil {
 		t.r = t.set.read(t.c, t.now)
 	}
-	return when.verdict(t.r) == True
+	return when.verdict(t.r)
 }
 
 // confidence returns how sure a line's condition is, which holds.
@@ -80,9 +85,15 @@ func (t *trigger) confidence(when Condition) event.Confidence {
 // reachesOwn reports whether a facility that is named beside CII has an incident of its own
 // of the grade, where the scope asks for one.
 func (t *trigger) reachesOwn(p *Pack, s *Scope, f Facility) bool {
-	if !s.OwnIncident || f.CII || !slices.ContainsFunc(t.c.Facilities, func(f Facility) bool { return f.CII }) {
-		return true
-	}
+	return !t.isBesideCII(s, f) || gradeUnder(t.assessOwn(f), p.ID) >= s.Grade
+}
+
+// isBesideCII reports whether only an incident of the facility's own counts.
+func (t *trigger) isBesideCII(s *Scope, f Facility) bool {
+	return s.OwnIncident && !f.CII && slices.ContainsFunc(t.c.Facilities, func(f Facility) bool { return f.CII })
+}
+
+func (t *trigger) assessOwn(f Facility) event.Assessment {
 	if t.own == nil {
 		t.own = map[string]event.Assessment{}
 	}
@@ -91,7 +102,7 @@ func (t *trigger) reachesOwn(p *Pack, s *Scope, f Facility) bool {
 		a = t.set.Assess(t.c.ownOf(f), t.now)
 		t.own[f.ID] = a
 	}
-	return gradeUnder(a, p.ID) >= s.Grade
+	return a
 }
 
 // gradeUnder returns Ungraded where the statute does not grade such a case, so that only

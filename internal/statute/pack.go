@@ -193,6 +193,9 @@ type Party struct {
 	Of Role `json:"of"`
 }
 
+// String names the party by its level and role.
+func (p Party) String() string { return strings.TrimSpace(string(p.Level) + " " + string(p.Role)) }
+
 // Role is what a party is to the case.
 type Role string
 
@@ -229,11 +232,15 @@ type Case struct {
 
 // ownOf returns the incident of one facility as far as the facts say that it is its own:
 // its outages, and sites. What they say of the incident as a whole, and the judgement of
-// it, belong to the CII that it covers.
+// it, belong to the CII that it covers, so they are denied here.
 func (c *Case) ownOf(f Facility) Case {
 	own := Case{Operator: c.Operator, Facilities: []Facility{f}, Report: c.Report}
 	own.Report.OwnGrade = event.Ungraded
-	own.Report.Facts = event.Facts{SiteUnreachable: c.Report.Facts.SiteUnreachable, Defacement: c.Report.Facts.Defacement}
+	own.Report.Facts = event.Facts{
+		SiteUnreachable: c.Report.Facts.SiteUnreachable, Defacement: c.Report.Facts.Defacement,
+		PeopleAffected: &event.Number{}, PersonalInformationPersons: &event.Number{}, PopulationShare: []event.Share{},
+		DirectLoss: &event.Money{Currency: "CNY"}, SystemLoss: seriousness[0], DataThreat: seriousness[0], OtherThreat: seriousness[0],
+	}
 	for _, o := range c.Report.Facts.Outage {
 		if o.Facility == f.ID {
 			own.Report.Facts.Outage = append(own.Report.Facts.Outage, o)

@@ -98,7 +98,7 @@ func (h handler) escalations(g *event.Graded) ([]event.Record, error) {
 			From: e.From, Act: e.Act, Duties: event.LateDuties(e.Duties, now), Standing: e.Standing,
 			DueAt: due, ReportedAt: now, Late: due != nil && now.After(*due),
 			AcknowledgeBy: acknowledgeBy(now, due, e), Designated: e.Designated, Imported: g.State.IsImported(),
-			Facilities: g.Facilities, Hits: g.Hits, CouldBeIf: g.CouldBeIf, Exercise: h.exercise,
+			Facilities: g.Facilities, Hits: g.Hits, CouldBeIf: g.CouldBeIf, Possible: g.Possible, Exercise: h.exercise,
 			Owed: owed, PendingForwards: e.PendingForwards, Determined: determined, Transfer: e.Transfer,
 			Report: disclose(g.State, e), Cause: g.Cause, Rules: g.Rules,
 		}

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -40,4 +41,18 @@ func (p *Printer) Kinds(h event.Hit) string {
 		quotes[i] = k.Quote
 	}
 	return fmt.Sprintf(" (%s: %s)", p.Word("kind-met"), strings.Join(quotes, "、"))
+}
+
+// Possible describes a duty that would be owed if facts that are not known were so. The
+// facts that a grade depends on are many, and are left out.
+func (p *Printer) Possible(d event.PossibleDuty) string {
+	text := strings.Join(append(slices.Clone(d.Desks), d.To...), ", ") + "  " + p.Word(string(d.Act))
+	if d.From != "" {
+		text += " " + p.Word("from") + " " + d.From
+	}
+	open := fmt.Sprintf(p.Word("if-facts"), strings.Join(d.Facts, ", "))
+	if d.Grade != event.Ungraded {
+		open = fmt.Sprintf(p.Word("if-grade"), p.GradeName(d.Grade))
+	}
+	return fmt.Sprintf("%s: %s  %s — %s%s", p.Word("possible"), text, open, p.Citation(d.Citation, d.CitationZH), p.Confidence(d.Confidence))
 }

@@ -26,5 +26,8 @@ func (p *Printer) Receipt(r *event.Receipt) {
 	for _, line := range p.Law(r.Law) {
 		fmt.Fprintf(p.Out, "    %s\n", line)
 	}
+	for _, d := range r.Possible {
+		fmt.Fprintf(p.Out, "    %s\n", p.Possible(d))
+	}
 	p.Details(r.Errors, r.Warnings)
 }

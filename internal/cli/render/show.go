@@ -116,6 +116,9 @@ func (p *Printer) Escalation(full *event.Escalated, r api.EscalationRow) {
 			fmt.Fprintf(p.Out, "      %s\n", p.onBehalf(*d.OnBehalf))
 		}
 	}
+	for _, d := range full.Possible {
+		fmt.Fprintf(p.Out, "    %s\n", p.Possible(d))
+	}
 	if !full.Designated && len(full.Duties) > 0 {
 		fmt.Fprintf(p.Out, "    %s\n", p.Word("undesignated"))
 	}

@@ -156,6 +156,9 @@ func (p *Printer) storyGraded(g *event.Graded) {
 	if g.Next != nil {
 		p.below("%s", p.NextRise(g.Next))
 	}
+	for _, d := range g.Possible {
+		p.below("%s", p.Possible(d))
+	}
 	for _, h := range g.PendingForwards {
 		p.below("%s → %s: %s", h.Desk, h.To, p.PendingForward(g.Operator, g.Incident, h, p.Exercise))
 	}

@@ -31,6 +31,8 @@ var words = map[string][2]string{
 	"first": {"初报", "first"}, "raised": {"升高", "raised"}, "lowered": {"降低", "lowered"},
 	"unchanged": {"未变", "unchanged"}, "withdrawn": {"撤回", "withdrawn"}, "reinstated": {"恢复", "reinstated"},
 
+	"possible": {"可能须报送", "could have to be told"}, "nobody-yet": {"目前无须报送", "nobody has to be told so far"},
+	"if-grade": {"如达到%s", "if it is %s"}, "if-facts": {"取决于 %s", "depending on %s"},
 	"kind-met": {"情形", "kind"},
 
 	"law-discovered": {"适用，发现时已施行", "applies, in force at the discovery"},
