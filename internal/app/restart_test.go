@@ -81,9 +81,7 @@ func TestRules_ChangedAcrossARestart(t *testing.T) {
 	require.Contains(t, h.rules[g.Rules.Packs["cn-csirm-2025"]].Text, "cii: true}, atLeast: PT20M}")
 	require.Contains(t, h.rules[before.Register].Text, "acknowledge: PT30M")
 	require.Contains(t, h.rules[g.Rules.Register].Text, "acknowledge: PT45M")
-	packs, err := fs.Glob(schemas.Statutes, "*.yaml")
-	require.NoError(t, err)
-	require.Len(t, h.rules, len(packs)+1+2, "only what is new was added")
+	require.Len(t, h.rules, len(before.Packs)+1+2, "only what is new was added")
 	w.shutdown()
 
 	// Starting once more adds nothing.

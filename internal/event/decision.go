@@ -29,6 +29,13 @@ func Weakest(list ...Confidence) Confidence {
 	return confidences[rank]
 }
 
+// Surest returns the weakest of the n strongest confidences, of all where there are fewer.
+func Surest(list []Confidence, n int) Confidence {
+	rank := func(c Confidence) int { return slices.Index(confidences, c) }
+	sorted := slices.SortedFunc(slices.Values(list), func(a, b Confidence) int { return rank(a) - rank(b) })
+	return Weakest(sorted[:min(n, len(sorted))]...)
+}
+
 // Hit is a criterion that the known facts meet.
 type Hit struct {
 	Statute    string     `json:"statute"`

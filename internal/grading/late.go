@@ -8,6 +8,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/register"
 	"github.com/tocsin-project/tocsin/internal/statute"
+	"github.com/tocsin-project/tocsin/internal/statute/calendar"
 )
 
 // Late returns the operator's duties whose limit had passed when a report was received,
@@ -69,7 +70,7 @@ func (rb Rulebook) couldBeLate(a *event.Accepted, r *event.Report) bool {
 }
 
 // ended reports whether a limit had ended for any facility of the operator.
-func (rb Rulebook) ended(operator string, p *statute.Pack, l statute.Limit, since, at time.Time) bool {
+func (rb Rulebook) ended(operator string, p *statute.Pack, l calendar.Limit, since, at time.Time) bool {
 	if l.IsExact() {
 		return l.After(since, p.Place(nil)).Before(at)
 	}

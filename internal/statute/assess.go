@@ -87,7 +87,8 @@ func (r *reading) next(grade event.Grade) *event.Next {
 	for _, at := range r.moments() {
 		r.at(at, func(l *line) bool { return l.timed })
 		if _, g := r.grades(); g > grade {
-			return &event.Next{At: at, Grade: g, Confidence: r.riseConfidence(g)}
+			sure := r.surest(func(i int, l *line) bool { return l.criterion.Grade == g && (r.over == nil || !r.over[i]) })
+			return &event.Next{At: at, Grade: g, Confidence: sure}
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute/site"
 )
 
 // comparison holds when a fact reaches a limit.
@@ -28,17 +29,22 @@ type comparison struct {
 
 // where narrows a fact to some of its entries. Zero fields do not narrow.
 type where struct {
-	scope    string // of an outage
-	cii      bool   // outages of critical information infrastructure
-	sites    sites  // none: every site
-	siteText string // the sites as written
-	page     string // of a defacement
-	level    string // of a region
+	scope string // of an outage
+	cii   bool   // outages of critical information infrastructure
+	sites site.Kinds
+	page  string // of a defacement
+	level string // of a region
 }
 
 func (*comparison) parts() []Condition { return nil }
 
-func (c *comparison) verdict(r *reading) Verdict { return c.fact.judge(c, r) }
+func (c *comparison) verdict(r *reading) Verdict {
+	// Facts of one thing, and its parts (facts.defacement.views), are of a facility itself.
+	if r.c.alone && c.fact.each == nil && strings.Count(c.fact.path, ".") < 2 {
+		return False
+	}
+	return c.fact.judge(c, r)
+}
 
 func (c *comparison) String() string {
 	text := c.fact.path
@@ -84,7 +90,7 @@ func (w where) String() string {
 	if w.cii {
 		add("cii", "true")
 	}
-	add("site", w.siteText)
+	add("site", w.sites.Text)
 	add("page", w.page)
 	add("level", w.level)
 	return strings.Join(words, ", ")
@@ -95,11 +101,11 @@ func (w where) String() string {
 type comparisonJSON struct {
 	Fact  string `json:"fact"`
 	Where struct {
-		Scope string              `json:"scope"`
-		CII   bool                `json:"cii"`
-		Site  oneOrMore[siteJSON] `json:"site"`
-		Page  string              `json:"page"`
-		Level string              `json:"level"`
+		Scope string     `json:"scope"`
+		CII   bool       `json:"cii"`
+		Site  site.Kinds `json:"site"`
+		Page  string     `json:"page"`
+		Level string     `json:"level"`
 	} `json:"where"`
 	AtLeast  json.RawMessage `json:"atLeast"`
 	Above    json.RawMessage `json:"above"`
@@ -115,9 +121,8 @@ type comparisonJSON struct {
 // no limit yet.
 func (in *comparisonJSON) comparison() (Condition, error) {
 	w := in.Where
-	sites, siteText := sitesIn(w.Site)
 	c := &comparison{
-		where: where{w.Scope, w.CII, sites, siteText, w.Page, w.Level}, strict: in.Above != nil, currency: in.Currency, written: *in,
+		where: where{w.Scope, w.CII, w.Site, w.Page, w.Level}, strict: in.Above != nil, currency: in.Currency, written: *in,
 	}
 	if strings.HasPrefix(in.Fact, prefixNamed) || strings.HasPrefix(in.Fact, prefixOperator) {
 		return c, nil

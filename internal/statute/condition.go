@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute/calendar"
 )
 
 // Condition is what must hold for a line to apply. Its String is for people.
@@ -153,8 +154,8 @@ func (c *condition) UnmarshalJSON(raw []byte) (err error) {
 			From event.Grade `json:"from"`
 		} `json:"judged"`
 		Earlier *struct {
-			Within  Limit `json:"within"`
-			AtLeast int   `json:"atLeast"`
+			Within  calendar.Limit `json:"within"`
+			AtLeast int            `json:"atLeast"`
 		} `json:"earlier"`
 	}
 	if err := json.Unmarshal(raw, &in); err != nil {

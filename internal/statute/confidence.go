@@ -1,10 +1,6 @@
 package statute
 
-import (
-	"slices"
-
-	"github.com/tocsin-project/tocsin/internal/event"
-)
+import "github.com/tocsin-project/tocsin/internal/event"
 
 // hitConfidence returns how sure a criterion that is met is: as its own line, and as what
 // it rests on under another pack.
@@ -12,11 +8,9 @@ func (r *reading) hitConfidence(c *Criterion) event.Confidence {
 	if !c.graded {
 		return c.Confidence
 	}
-	own := r.own
+	defer func(own event.Grade) { r.own = own }(r.own)
 	r.own = r.c.Report.OwnGrade // it meets criteria under a determination, too
-	sure := event.Weakest(c.Confidence, r.restsOn(c.When))
-	r.own = own
-	return sure
+	return event.Weakest(c.Confidence, r.restsOn(c.When))
 }
 
 // restsOn returns how sure the parts are by which a condition holds. Of parts that would
@@ -27,7 +21,7 @@ func (r *reading) restsOn(c Condition) event.Confidence {
 	case *graded:
 		for i, p := range r.set.packs {
 			if p.ID == c.statute {
-				return r.reachConfidence(i, c.from)
+				return r.surest(func(_ int, l *line) bool { return l.pack == i && l.criterion.Grade >= c.from })
 			}
 		}
 	case *some:
@@ -37,50 +31,20 @@ func (r *reading) restsOn(c Condition) event.Confidence {
 				held = append(held, r.restsOn(part))
 			}
 		}
-		return nthStrongest(held, c.n)
+		return event.Surest(held, c.n)
 	}
 	return event.ConfidenceText
 }
 
-// reachConfidence returns how sure the facts reach a grade under a pack: as the strongest
-// criterion of that grade or a graver one.
-func (r *reading) reachConfidence(pack int, from event.Grade) event.Confidence {
+// surest returns the strongest confidence of the criteria that are met among some.
+func (r *reading) surest(among func(int, *line) bool) event.Confidence {
 	var met []event.Confidence
-	for i, l := range r.set.lines {
-		if l.pack == pack && l.criterion.Grade >= from && r.covered[i] && r.verdicts[i] == True {
+	for i := range r.set.lines {
+		if l := &r.set.lines[i]; r.covered[i] && r.verdicts[i] == True && among(i, l) {
 			met = append(met, r.hitConfidence(l.criterion))
 		}
 	}
-	return nthStrongest(met, 1)
-}
-
-// riseConfidence returns how sure a rise to a grade is: as the strongest criterion of that
-// grade that is met.
-func (r *reading) riseConfidence(to event.Grade) event.Confidence {
-	var met []event.Confidence
-	for i, l := range r.set.lines {
-		if l.criterion.Grade == to && r.covered[i] && r.verdicts[i] == True && (r.over == nil || !r.over[i]) {
-			met = append(met, r.hitConfidence(l.criterion))
-		}
-	}
-	return nthStrongest(met, 1)
-}
-
-// nthStrongest returns the weakest of the n strongest; text where there are none.
-func nthStrongest(list []event.Confidence, n int) event.Confidence {
-	if len(list) < n || n < 1 {
-		return event.Weakest(list...)
-	}
-	slices.SortFunc(list, func(a, b event.Confidence) int {
-		switch {
-		case a == b:
-			return 0
-		case event.Weakest(a, b) == b:
-			return -1
-		}
-		return 1
-	})
-	return list[n-1]
+	return event.Surest(met, 1)
 }
 
 // gradeConfidence returns how sure it is that a case, assessed as a, reaches a grade under
@@ -99,5 +63,5 @@ func gradeConfidence(c *Case, a event.Assessment, statute string, from event.Gra
 			met = append(met, h.Confidence)
 		}
 	}
-	return nthStrongest(met, 1)
+	return event.Surest(met, 1)
 }

@@ -61,11 +61,3 @@ func TestConfidence_OfTheNextRise(t *testing.T) {
 		assert.Equal(t, want, a.Next.Confidence, scope)
 	}
 }
-
-func TestNthStrongest(t *testing.T) {
-	const text, secondary, unverified = event.ConfidenceText, event.ConfidenceSecondary, event.ConfidenceUnverified
-	assert.Equal(t, text, nthStrongest(nil, 1))
-	assert.Equal(t, text, nthStrongest([]event.Confidence{unverified, text, secondary}, 1))
-	assert.Equal(t, secondary, nthStrongest([]event.Confidence{unverified, text, secondary}, 2))
-	assert.Equal(t, unverified, nthStrongest([]event.Confidence{unverified, text, secondary}, 3))
-}

@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/statute/calendar"
 	"github.com/tocsin-project/tocsin/schemas"
 )
 
@@ -27,8 +28,8 @@ var schema = sync.OnceValue(func() *document.Schema {
 		"date-time":   func(s string) error { _, err := parseInstant(s); return err },
 		"duration":    func(s string) error { _, err := event.ParseDuration(s); return err },
 		"report-path": event.CheckReportPath,
-		"limit":       func(s string) error { _, err := ParseLimit(s); return err },
-		"time":        func(s string) error { _, err := parseTimeOfDay(s); return err },
+		"limit":       func(s string) error { _, err := calendar.ParseLimit(s); return err },
+		"time":        func(s string) error { _, err := calendar.ParseTimeOfDay(s); return err },
 		"zone":        func(s string) error { _, err := ParseZone(s); return err },
 		"months":      func(s string) error { _, err := ParseMonths(s); return err },
 	})

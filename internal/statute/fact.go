@@ -1,12 +1,14 @@
 package statute
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute/site"
 )
 
 // kind is the type of a fact.
@@ -118,7 +120,7 @@ func judgeSite(c *comparison, r *reading) Verdict {
 	if s == nil {
 		return Unknown
 	}
-	return min(c.where.sites.has(&s.Site), c.lasted(s.Times, r.now))
+	return min(c.site(&s.Site), c.lasted(s.Times, r.now))
 }
 
 func judgeDefacement(c *comparison, r *reading) Verdict {
@@ -134,7 +136,7 @@ func judgeDefacement(c *comparison, r *reading) Verdict {
 	default:
 		page = False
 	}
-	return min(c.where.sites.has(&d.Site), page, c.lasted(d.Times, r.now))
+	return min(c.site(&d.Site), page, c.lasted(d.Times, r.now))
 }
 
 func defaced(judge func(*comparison, *event.Defacement) Verdict) func(*comparison, *reading) Verdict {
@@ -143,7 +145,7 @@ func defaced(judge func(*comparison, *event.Defacement) Verdict) func(*compariso
 		if d == nil {
 			return Unknown
 		}
-		return min(c.where.sites.has(&d.Site), judge(c, d))
+		return min(c.site(&d.Site), judge(c, d))
 	}
 }
 
@@ -194,6 +196,20 @@ func (c *comparison) word(w string) Verdict {
 		return Unknown
 	}
 	return reaches(float64(rank), true, c.limit, c.strict)
+}
+
+// site reports whether the condition speaks of a site: unknown where the report leaves
+// open which of two kinds it is, one of them meant and one not.
+func (c *comparison) site(s *event.Site) Verdict {
+	meant := cmp.Or(c.where.sites.Set, site.All)
+	switch could := site.Of(s); {
+	case could&^meant == 0:
+		return True
+	case could&meant == 0:
+		return False
+	default:
+		return Unknown
+	}
 }
 
 func eachSite(_ *comparison, r *reading, visit func(event.Times)) {

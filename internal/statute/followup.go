@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute/calendar"
 )
 
 // FollowUp is a line that defines what the obligor owes after the first report: facts
@@ -15,11 +16,11 @@ type FollowUp struct {
 	When       Condition         `json:"-"`      // nil: whenever the scope covers the case
 	Items      []string          `json:"items"`  // paths of a report's data, each owed until it is known
 	Stages     oneOrMore[string] `json:"report"` // owed until a report is one of them, such as StageFinal; empty: Items
-	Within     *Limit            `json:"within"` // nil: promptly, without a number
+	Within     *calendar.Limit   `json:"within"` // nil: promptly, without a number
 	Clock      Clock             `json:"clock"`  // empty where Within is nil; reported is the operator's own report
 	OrEarlier  []Term            `json:"orEarlier"`
 	Terms      []Term            `json:"-"`         // all of these limits; nil: promptly
-	Every      *Limit            `json:"every"`     // it is owed again so long after each report, until handling has ended
+	Every      *calendar.Limit   `json:"every"`     // it is owed again so long after each report, until handling has ended
 	OnRequest  bool              `json:"onRequest"` // owed only when a desk asks for it
 	Remind     []float64         `json:"remind"`    // fractions of the time, ascending; nil: the caller's
 	Citation   string            `json:"citation"`
@@ -61,7 +62,7 @@ func (s *Set) followUps(c Case, a event.Assessment, now time.Time, onRequest boo
 		if !p.basis(&c, now).Applies() {
 			continue
 		}
-		grade := gradeUnder(a, p.ID)
+		grade := under(a, p.ID).Grade
 		for i := range p.FollowUps {
 			f := &p.FollowUps[i]
 			if f.OnRequest != onRequest || !asked.covers(&f.For, f.When, grade) {

@@ -1,11 +1,13 @@
 package statute
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute/site"
 )
 
 // indicator is one limit of one criterion, for comparison with the limits of the other
@@ -13,15 +15,15 @@ import (
 type indicator struct {
 	criterion *Criterion
 	key       string // identifies the quantity and the entries that it is narrowed to
-	sites     sites
+	sites     site.Set
 	limit     float64
 }
 
 // indicatorsOf lists the limits that a criterion sets.
 func indicatorsOf(c *Criterion) (out []indicator) {
-	add := func(of sites, limit float64, quantity ...string) {
+	add := func(of site.Set, limit float64, quantity ...string) {
 		key := strings.Join(strings.Fields(strings.Join(quantity, " ")), " ")
-		out = append(out, indicator{c, fmt.Sprintf("%s of %v", key, c.For.About), of.every(), limit})
+		out = append(out, indicator{c, fmt.Sprintf("%s of %v", key, c.For.About), cmp.Or(of, site.All), limit})
 	}
 	walk(c.When, func(part Condition) {
 		switch part := part.(type) {
@@ -30,12 +32,12 @@ func indicatorsOf(c *Criterion) (out []indicator) {
 				return // no quantity
 			}
 			narrowed := part.where
-			narrowed.siteText = ""
+			narrowed.sites.Text = ""
 			limit := part.limit
 			if part.fact.kind == duration {
 				limit = float64(part.length)
 			}
-			add(part.where.sites, limit, part.fact.path, narrowed.String(), part.currency)
+			add(part.where.sites.Set, limit, part.fact.path, narrowed.String(), part.currency)
 		case *graded:
 			add(0, float64(part.from), "graded under "+part.statute)
 		case *judged:

@@ -53,15 +53,6 @@ func caseOf(t testing.TB, name, report string) Case {
 
 func withFacts(facts string) string { return `{"facts":{` + facts + `}}` }
 
-func under(a event.Assessment, statute string) event.StatuteGrade {
-	for _, s := range a.Statutes {
-		if s.Statute == statute {
-			return s
-		}
-	}
-	return event.StatuteGrade{}
-}
-
 // The thresholds of the annex, written down a second time and independently
 // of the pack. Each is tried at the limit, one unit below it, as a bound on
 // both sides of it, and without the fact.

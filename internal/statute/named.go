@@ -295,7 +295,7 @@ func (s *Set) checkValues(values map[string]jsontext.Value, prefix, path string)
 // time before this one, which does not count itself. It is unknown until the operator has
 // listed them.
 type earlier struct {
-	within  Limit
+	within  calendar.Limit
 	atLeast int
 	zone    *time.Location // of the pack
 }

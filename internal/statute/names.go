@@ -140,7 +140,7 @@ func (in *comparisonJSON) narrowed(l Language) (out []string) {
 	if in.Where.CII {
 		out = append(out, l.Word("is-cii"))
 	}
-	for _, s := range in.Where.Site {
+	for _, s := range in.Where.Site.List {
 		var parts []string
 		for _, list := range []struct {
 			kind   string

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+
+	"github.com/tocsin-project/tocsin/internal/statute/site"
 )
 
 // Every item, fact and value has a name in both languages, and nothing else has.
@@ -17,7 +19,7 @@ func TestNames_AreThoseOfReports(t *testing.T) {
 		"scope.overall", "scope.main-function", "page.home", "page.other", "level.province", "level.prefecture",
 	})
 	for kind, values := range map[string][]string{
-		"owner": siteOwners, "siteLevel": siteLevels, "size": siteSizes,
+		"owner": site.Owners, "siteLevel": site.Levels, "size": site.Sizes,
 		"word": slices.Concat(seriousness, wideness[1:], kindsOfIncident),
 	} {
 		for _, v := range values {

@@ -27,7 +27,7 @@ func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
 		if !p.basis(&c, now).Applies() {
 			continue
 		}
-		grade := gradeUnder(a, p.ID)
+		grade := under(a, p.ID).Grade
 		for i := range p.Duties {
 			d := &p.Duties[i]
 			if d.Manual || !asked.covers(&d.For, d.When, grade) {
@@ -85,7 +85,7 @@ func (t *trigger) confidence(when Condition) event.Confidence {
 // reachesOwn reports whether a facility that is named beside CII has an incident of its own
 // of the grade, where the scope asks for one.
 func (t *trigger) reachesOwn(p *Pack, s *Scope, f Facility) bool {
-	return !t.isBesideCII(s, f) || gradeUnder(t.assessOwn(f), p.ID) >= s.Grade
+	return !t.isBesideCII(s, f) || under(t.assessOwn(f), p.ID).Grade >= s.Grade
 }
 
 // isBesideCII reports whether only an incident of the facility's own counts.
@@ -105,15 +105,13 @@ func (t *trigger) assessOwn(f Facility) event.Assessment {
 	return a
 }
 
-// gradeUnder returns Ungraded where the statute does not grade such a case, so that only
-// its duties without a grade remain.
-func gradeUnder(a event.Assessment, statute string) event.Grade {
-	for _, sg := range a.Statutes {
-		if sg.Statute == statute {
-			return sg.Grade
-		}
+// under returns the grade under a statute; none where it does not grade such a case, so
+// that only its duties without a grade remain.
+func under(a event.Assessment, statute string) (sg event.StatuteGrade) {
+	if i := slices.IndexFunc(a.Statutes, func(sg event.StatuteGrade) bool { return sg.Statute == statute }); i >= 0 {
+		sg = a.Statutes[i]
 	}
-	return event.Ungraded
+	return sg
 }
 
 // CanFallOn reports whether the duty can ever apply to an operator for a facility,

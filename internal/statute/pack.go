@@ -96,7 +96,7 @@ type DutyRule struct {
 	From       Party            `json:"from"`
 	To         Party            `json:"to"`
 	Act        event.Act        `json:"act"`
-	Within     *Limit           `json:"within"` // nil: promptly, without a number
+	Within     *calendar.Limit  `json:"within"` // nil: promptly, without a number
 	Clock      Clock            `json:"clock"`
 	OrEarlier  []Term           `json:"orEarlier"` // other limits, of which the first to end counts
 	Terms      []Term           `json:"-"`         // all of these limits; nil: promptly
@@ -228,24 +228,15 @@ type Case struct {
 	Report     event.Report // the merged facts of all reports
 	// Determined is the grade that a department has set (认定); nil: none has.
 	Determined *Determination
+	alone      bool // only what is of the facility itself counts: see ownOf
 }
 
 // ownOf returns the incident of one facility as far as the facts say that it is its own:
-// its outages, and sites. What they say of the incident as a whole, and the judgement of
-// it, belong to the CII that it covers, so they are denied here.
+// its outages, and sites. What is said of the whole belongs to the CII that it covers.
 func (c *Case) ownOf(f Facility) Case {
-	own := Case{Operator: c.Operator, Facilities: []Facility{f}, Report: c.Report}
+	own := Case{Operator: c.Operator, Facilities: []Facility{f}, Report: c.Report, alone: true}
 	own.Report.OwnGrade = event.Ungraded
-	own.Report.Facts = event.Facts{
-		SiteUnreachable: c.Report.Facts.SiteUnreachable, Defacement: c.Report.Facts.Defacement,
-		PeopleAffected: &event.Number{}, PersonalInformationPersons: &event.Number{}, PopulationShare: []event.Share{},
-		DirectLoss: &event.Money{Currency: "CNY"}, SystemLoss: seriousness[0], DataThreat: seriousness[0], OtherThreat: seriousness[0],
-	}
-	for _, o := range c.Report.Facts.Outage {
-		if o.Facility == f.ID {
-			own.Report.Facts.Outage = append(own.Report.Facts.Outage, o)
-		}
-	}
+	own.Report.Facts.Outage = slices.DeleteFunc(slices.Clone(c.Report.Facts.Outage), func(o event.Outage) bool { return o.Facility != f.ID })
 	return own
 }
 

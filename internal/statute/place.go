@@ -49,8 +49,8 @@ func (p *Pack) locate(doc *document.Document) {
 			e.zone = p.zone
 		}
 	})
-	check := func(path string, l *Limit) {
-		if l != nil && l.needsCalendar() && p.Calendar == "" {
+	check := func(path string, l *calendar.Limit) {
+		if l != nil && l.NeedsCalendar() && p.Calendar == "" {
 			doc.Fail(path, "depends on which days are worked: the pack must name a calendar")
 		}
 	}
@@ -94,15 +94,6 @@ func (p *Pack) Place(f *Facility) calendar.Place {
 		place.Days = p.calendars[cmp.Or(f.Calendar, p.Calendar)]
 	}
 	return place
-}
-
-// CalendarEnds returns the last day that the calendar of a limit knows, if the limit ends
-// after it: a holiday that is announced later may move the end. Otherwise it returns "".
-func (l *Limit) CalendarEnds(end *time.Time, p calendar.Place) string {
-	if l == nil || end == nil || !l.needsCalendar() {
-		return ""
-	}
-	return p.Ends(*end)
 }
 
 // readCalendars reads calendars/*.yaml beside the packs, and those of the program that

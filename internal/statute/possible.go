@@ -29,7 +29,7 @@ func (s *Set) Possible(c Case, a event.Assessment, now time.Time) []Possible {
 		}
 		for i := range p.Duties {
 			d := &p.Duties[i]
-			if d.Manual || !d.For.coversCase(&c) || couldBeUnder(a, p.ID) < d.For.Grade {
+			if d.Manual || !d.For.coversCase(&c) || under(a, p.ID).CouldBe < d.For.Grade {
 				continue
 			}
 			v := asked.verdict(d.When)
@@ -48,8 +48,8 @@ func (s *Set) Possible(c Case, a event.Assessment, now time.Time) []Possible {
 				if asked.isBesideCII(&d.For, f) {
 					of = asked.assessOwn(f)
 				}
-				beyond := gradeUnder(of, p.ID) < d.For.Grade
-				if v == True && !beyond || couldBeUnder(of, p.ID) < d.For.Grade {
+				beyond := under(of, p.ID).Grade < d.For.Grade
+				if v == True && !beyond || under(of, p.ID).CouldBe < d.For.Grade {
 					continue // it is owed, or cannot be
 				}
 				one := Possible{Statute: p, Rule: d, Facility: f, Facts: open}
@@ -61,14 +61,4 @@ func (s *Set) Possible(c Case, a event.Assessment, now time.Time) []Possible {
 		}
 	}
 	return out
-}
-
-// couldBeUnder is gradeUnder for the gravest grade that missing facts allow.
-func couldBeUnder(a event.Assessment, statute string) event.Grade {
-	for _, sg := range a.Statutes {
-		if sg.Statute == statute {
-			return sg.CouldBe
-		}
-	}
-	return event.Ungraded
 }

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute/site"
 )
 
 // Quantities near the limits of the annex, where mistakes are.
@@ -50,9 +51,9 @@ func maybe[T any](t *rapid.T, label string, draw func() T) *T {
 func anyCase(t *rapid.T) Case {
 	var c Case
 	c.Operator.Central = rapid.Bool().Draw(t, "central")
-	for _, site := range []string{"dispatch", "office-portal", "station-3", "records"} {
-		if rapid.Bool().Draw(t, site) {
-			c.Facilities = append(c.Facilities, facility(site))
+	for _, name := range []string{"dispatch", "office-portal", "station-3", "records"} {
+		if rapid.Bool().Draw(t, name) {
+			c.Facilities = append(c.Facilities, facility(name))
 		}
 	}
 	r := &c.Report
@@ -66,21 +67,21 @@ func anyCase(t *rapid.T) Case {
 			Times:    times(t, "outage"),
 		})
 	}
-	site := func(label string) event.Site {
+	drawSite := func(label string) event.Site {
 		any := func(what string, from []string) string {
 			return rapid.SampledFrom(append([]string{""}, from...)).Draw(t, label+" "+what)
 		}
 		if rapid.Bool().Draw(t, label+" earlier") {
-			return event.Site{Class: rapid.SampledFrom(siteLevels).Draw(t, label+" class")}
+			return event.Site{Class: rapid.SampledFrom(site.Levels).Draw(t, label+" class")}
 		}
-		return event.Site{Owner: any("owner", siteOwners), Level: any("level", siteLevels), Size: any("size", siteSizes)}
+		return event.Site{Owner: any("owner", site.Owners), Level: any("level", site.Levels), Size: any("size", site.Sizes)}
 	}
 	f.SiteUnreachable = maybe(t, "site", func() event.SiteUnreachable {
-		return event.SiteUnreachable{Site: site("site"), Times: times(t, "site")}
+		return event.SiteUnreachable{Site: drawSite("site"), Times: times(t, "site")}
 	})
 	f.Defacement = maybe(t, "defacement", func() event.Defacement {
 		return event.Defacement{
-			Site:    site("defaced"),
+			Site:    drawSite("defaced"),
 			Page:    rapid.SampledFrom([]string{"", "home", "other"}).Draw(t, "page"),
 			Reposts: maybe(t, "reposts", func() event.Number { return number1(t, "reposts", counts) }),
 			Views:   maybe(t, "views", func() event.Number { return number1(t, "views", counts) }),

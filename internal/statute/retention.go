@@ -2,12 +2,11 @@ package statute
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute/calendar"
 )
 
 // Retention is the line of a pack that defines how long records must be kept.
@@ -23,22 +22,10 @@ type Retention struct {
 // Months is a time in calendar months.
 type Months int
 
-var monthsPattern = regexp.MustCompile(`^P([0-9]{1,4})([MY])$`)
-
 // ParseMonths reads whole months or years in ISO 8601, such as P6M or P1Y.
 func ParseMonths(s string) (Months, error) {
-	m := monthsPattern.FindStringSubmatch(s)
-	if m == nil {
-		return 0, fmt.Errorf("%q is not a number of months or years, such as P6M or P1Y", s)
-	}
-	n, err := strconv.Atoi(m[1])
-	if err != nil || n == 0 {
-		return 0, fmt.Errorf("%q is no time at all", s)
-	}
-	if m[2] == "Y" {
-		n *= 12
-	}
-	return Months(n), nil
+	n, err := calendar.ParseMonths(s)
+	return Months(n), err
 }
 
 // UnmarshalText reads what ParseMonths reads.

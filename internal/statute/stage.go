@@ -13,8 +13,8 @@ import (
 
 // Term is one limit with what it counts from.
 type Term struct {
-	Within Limit `json:"within"`
-	Clock  Clock `json:"clock"`
+	Within calendar.Limit `json:"within"`
+	Clock  Clock          `json:"clock"`
 	// LapsesBefore is a clock: the limit does not count if the operator says that it
 	// started after the limit had ended. Empty: it always counts.
 	LapsesBefore Clock `json:"lapsesBefore"`
@@ -22,7 +22,7 @@ type Term struct {
 
 // termsOf returns the limits of a line, of which the one that ends first counts; none:
 // promptly.
-func termsOf(within *Limit, clock Clock, more []Term) []Term {
+func termsOf(within *calendar.Limit, clock Clock, more []Term) []Term {
 	if within == nil {
 		return nil
 	}
@@ -103,7 +103,7 @@ func (p *Pack) checkClocks(doc *document.Document) {
 			doc.Fail(path, "the pack has neither a stage nor a duty of the operator %q", id)
 		}
 	}
-	terms := func(path string, within *Limit, clock Clock, more []Term) {
+	terms := func(path string, within *calendar.Limit, clock Clock, more []Term) {
 		if within != nil {
 			check(path+".clock", clock)
 		}

@@ -1,10 +1,9 @@
-package statute
+package calendar
 
 import (
 	"encoding/json"
 	"io/fs"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -12,8 +11,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/fault"
-	"github.com/tocsin-project/tocsin/internal/statute/calendar"
 	"github.com/tocsin-project/tocsin/schemas"
 )
 
@@ -23,7 +20,7 @@ func limit(t require.TestingT, s string) Limit {
 	return l
 }
 
-var beijing = calendar.Place{Zone: event.Beijing}
+var beijing = Place{Zone: event.Beijing}
 
 func TestLimitReadsDaysOrHours(t *testing.T) {
 	for text, want := range map[string]string{
@@ -116,15 +113,15 @@ func TestPropertyLimitInHoursIsExact(t *testing.T) {
 }
 
 // place returns a zone with the calendar of China.
-func place(t testing.TB, zone string) calendar.Place {
+func place(t testing.TB, zone string) Place {
 	t.Helper()
 	raw, err := fs.ReadFile(schemas.Statutes, "calendars/cn.yaml")
 	require.NoError(t, err)
-	days, err := calendar.Decode(raw)
+	days, err := Decode(raw)
 	require.NoError(t, err)
 	z, err := time.LoadLocation(zone)
 	require.NoError(t, err)
-	return calendar.Place{Zone: z, Days: days}
+	return Place{Zone: z, Days: days}
 }
 
 // written reads a limit as a pack has it.
@@ -138,7 +135,7 @@ func TestLimit_EndsWhereTheLawCountsTo(t *testing.T) {
 	brussels, shanghai := place(t, "Europe/Brussels"), place(t, "Asia/Shanghai")
 	for _, row := range []struct {
 		limit string
-		place calendar.Place
+		place Place
 		start string
 		want  string
 		ends  string
@@ -170,7 +167,7 @@ func TestLimit_EndsWhereTheLawCountsTo(t *testing.T) {
 // start never gives an earlier end, in any zone and over any change of the clocks. A roll
 // never moves an end back, and never past the next working day.
 func TestPropertyLimitInAnyZone(t *testing.T) {
-	places := []calendar.Place{}
+	places := []Place{}
 	for _, zone := range []string{"Asia/Shanghai", "Europe/Brussels", "Atlantic/Azores", "America/Havana", "Australia/Lord_Howe", "UTC"} {
 		places = append(places, place(t, zone))
 	}
@@ -198,17 +195,6 @@ func TestPropertyLimitInAnyZone(t *testing.T) {
 		l.roll = &noon
 		moved := l.After(start, p)
 		require.False(t, moved.Before(end), "%s from %s", l, start)
-		require.True(t, p.Works(calendar.DayOf(moved)) || moved.Equal(end), "%s from %s ends on %s", l, start, moved)
+		require.True(t, p.Works(DayOf(moved)) || moved.Equal(end), "%s from %s ends on %s", l, start, moved)
 	})
-}
-
-// A fault of a calendar names its file.
-func TestLoad_FaultOfACalendarNamesItsFile(t *testing.T) {
-	_, err := Load(fstest.MapFS{
-		"x.yaml":           {Data: []byte("id: x\n")},
-		"calendars/x.yaml": {Data: []byte("id: x\n")},
-	})
-	details := fault.DetailsOf(err)
-	require.NotEmpty(t, details)
-	require.Contains(t, details[0].Path, "calendars/x.yaml: $.")
 }

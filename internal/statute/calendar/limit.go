@@ -1,13 +1,14 @@
-package statute
+package calendar
 
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/statute/calendar"
 )
 
 // Limit is the time that a line of the law gives.
@@ -35,7 +36,7 @@ type timeOfDay int
 // seconds, in ISO 8601. No rule defines how to count two of these at once.
 func ParseLimit(s string) (Limit, error) {
 	if m, err := ParseMonths(s); err == nil {
-		return Limit{month: int(m)}, nil
+		return Limit{month: m}, nil
 	}
 	d, err := event.ParseDuration(s)
 	date, clock, timed := strings.Cut(s, "T")
@@ -75,15 +76,15 @@ func (l *Limit) UnmarshalJSON(raw []byte) (err error) {
 	}
 	l.works = in.WorkingDays
 	if in.Roll != "" {
-		at, err := parseTimeOfDay(in.Roll)
+		at, err := ParseTimeOfDay(in.Roll)
 		l.roll = &at
 		return err
 	}
 	return nil
 }
 
-// parseTimeOfDay reads a time on the clock, such as 12:00; 24:00 is the end of the day.
-func parseTimeOfDay(s string) (timeOfDay, error) {
+// ParseTimeOfDay reads a time on the clock, such as 12:00; 24:00 is the end of the day.
+func ParseTimeOfDay(s string) (timeOfDay, error) {
 	if s == "24:00" {
 		return 24 * 60, nil
 	}
@@ -97,7 +98,7 @@ func parseTimeOfDay(s string) (timeOfDay, error) {
 func (t timeOfDay) String() string { return fmt.Sprintf("%02d:%02d", t/60, t%60) }
 
 // on returns the moment at this time of a day.
-func (t timeOfDay) on(d calendar.Day, p calendar.Place) time.Time {
+func (t timeOfDay) on(d Day, p Place) time.Time {
 	if t == 24*60 {
 		return p.EndOf(d)
 	}
@@ -105,11 +106,11 @@ func (t timeOfDay) on(d calendar.Day, p calendar.Place) time.Time {
 }
 
 // After returns when the limit ends, in the zone of the place, if it starts at t.
-func (l Limit) After(t time.Time, p calendar.Place) time.Time {
-	end, last := t.Add(l.exact).In(p.Zone), calendar.DayOf(t.In(p.Zone))
+func (l Limit) After(t time.Time, p Place) time.Time {
+	end, last := t.Add(l.exact).In(p.Zone), DayOf(t.In(p.Zone))
 	switch {
 	case l.exact > 0:
-		last = calendar.DayOf(end)
+		last = DayOf(end)
 	case l.works > 0:
 		last = p.WorkingDay(l.works, last)
 	case l.month > 0:
@@ -129,8 +130,8 @@ func (l Limit) After(t time.Time, p calendar.Place) time.Time {
 // IsExact reports whether the limit is the same at every place.
 func (l Limit) IsExact() bool { return l.exact > 0 && l.roll == nil }
 
-// needsCalendar reports whether the limit depends on which days are worked.
-func (l Limit) needsCalendar() bool { return l.works > 0 || l.roll != nil }
+// NeedsCalendar reports whether the limit depends on which days are worked.
+func (l Limit) NeedsCalendar() bool { return l.works > 0 || l.roll != nil }
 
 // String writes ISO 8601 that ParseLimit reads as the same limit: 36 hours are PT36H,
 // never a day and a half. Working days and a roll, which ISO 8601 does not know, are
@@ -148,7 +149,7 @@ func (l Limit) length() string {
 	case l.works > 0:
 		return fmt.Sprintf("%d working days", l.works)
 	case l.month > 0:
-		return Months(l.month).String()
+		return fmt.Sprintf("P%dM", l.month)
 	case l.days > 0:
 		return fmt.Sprintf("P%dD", l.days)
 	}
@@ -161,4 +162,31 @@ func (l Limit) length() string {
 	default:
 		return fmt.Sprintf("PT%dH%s", hours, strings.TrimPrefix(event.FormatDuration(rest), "PT"))
 	}
+}
+
+var monthsPattern = regexp.MustCompile(`^P([0-9]{1,4})([MY])$`)
+
+// ParseMonths reads whole months or years in ISO 8601, such as P6M or P1Y.
+func ParseMonths(s string) (int, error) {
+	m := monthsPattern.FindStringSubmatch(s)
+	if m == nil {
+		return 0, fmt.Errorf("%q is not a number of months or years, such as P6M or P1Y", s)
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is no time at all", s)
+	}
+	if m[2] == "Y" {
+		n *= 12
+	}
+	return n, nil
+}
+
+// CalendarEnds returns the last day that the calendar of a limit knows, if the limit ends
+// after it: a holiday that is announced later may move the end. Otherwise it returns "".
+func (l *Limit) CalendarEnds(end *time.Time, p Place) string {
+	if l == nil || end == nil || !l.NeedsCalendar() {
+		return ""
+	}
+	return p.Ends(*end)
 }
