@@ -46,9 +46,9 @@ func (r *Register) authority(role, level string, o *Operator, f *Facility) (*Des
 			continue
 		}
 		switch {
-		case best == nil || d.closeness(f) > best.closeness(f):
+		case best == nil || d.closeness() > best.closeness():
 			best, other = d, nil
-		case d.closeness(f) == best.closeness(f):
+		case d.closeness() == best.closeness():
 			other = d
 		}
 	}
@@ -87,8 +87,8 @@ func (d *Desk) covers(f *Facility) bool {
 	return digits == 0 || strings.HasPrefix(f.Region, d.Region[:digits])
 }
 
-// closeness orders the desks that cover a facility.
-func (d *Desk) closeness(f *Facility) int {
+// closeness orders the desks that cover one facility: the narrowest has the most.
+func (d *Desk) closeness() int {
 	n := regionDigits[d.Level]
 	if home(d.Jurisdiction) != statute.Home {
 		n = len(d.Region)

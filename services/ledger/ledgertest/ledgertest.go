@@ -186,7 +186,7 @@ func Dump(t require.TestingT, db *sql.DB) (lines []string) {
 	for _, table := range []string{
 		"position", "terms", "postings", "chunks", "incidents", "story", "revisions", "escalations", "told", "outcomes", "desks", "closings",
 	} {
-		rows, err := db.QueryContext(context.Background(), "SELECT * FROM "+table+" ORDER BY 1, 2")
+		rows, err := db.QueryContext(context.Background(), "SELECT * FROM "+table+" ORDER BY 1, 2") //nolint:gosec // the names of the tables stand above
 		require.NoError(t, err)
 		columns, err := rows.Columns()
 		require.NoError(t, err)
