@@ -32,6 +32,9 @@ func Weakest(list ...Confidence) Confidence {
 // Surest returns the weakest of the n strongest confidences, of all where there are fewer.
 func Surest(list []Confidence, n int) Confidence {
 	rank := func(c Confidence) int { return slices.Index(confidences, c) }
+	if n == 1 && len(list) > 0 {
+		return Weakest(slices.MinFunc(list, func(a, b Confidence) int { return rank(a) - rank(b) }))
+	}
 	sorted := slices.SortedFunc(slices.Values(list), func(a, b Confidence) int { return rank(a) - rank(b) })
 	return Weakest(sorted[:min(n, len(sorted))]...)
 }

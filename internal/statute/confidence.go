@@ -38,7 +38,7 @@ func (r *reading) restsOn(c Condition) event.Confidence {
 
 // surest returns the strongest confidence of the criteria that are met among some.
 func (r *reading) surest(among func(int, *line) bool) event.Confidence {
-	var met []event.Confidence
+	met := make([]event.Confidence, 0, 8)
 	for i := range r.set.lines {
 		if l := &r.set.lines[i]; r.covered[i] && r.verdicts[i] == True && among(i, l) {
 			met = append(met, r.hitConfidence(l.criterion))
@@ -57,7 +57,7 @@ func gradeConfidence(c *Case, a event.Assessment, statute string, from event.Gra
 	if from == event.Ungraded || judged >= from {
 		return event.ConfidenceText
 	}
-	var met []event.Confidence
+	met := make([]event.Confidence, 0, 8)
 	for _, h := range a.Hits {
 		if h.Statute == statute && h.Grade >= from {
 			met = append(met, h.Confidence)
