@@ -79,5 +79,6 @@ func TestGrading_CitesInBothLanguages(t *testing.T) {
 	raw, err := json.Marshal(g)
 	require.NoError(t, err)
 	require.Contains(t, string(raw), `"citationZh":"《国家网络安全事件报告管理办法》附件《网络安全事件分级指南》第（三）部分判别指标第2项"`)
-	require.Equal(t, len(g.Hits)+len(g.Duties), strings.Count(string(raw), `"citationZh"`))
+	require.NotEmpty(t, g.Possible)
+	require.Equal(t, len(g.Hits)+len(g.Duties)+len(g.Possible)+len(g.Owed), strings.Count(string(raw), `"citationZh"`))
 }

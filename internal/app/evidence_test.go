@@ -159,7 +159,7 @@ func TestDamage_DoesNotStopReports(t *testing.T) {
 func TestRetention_NotShorterThanTheLaw(t *testing.T) {
 	t.Parallel()
 	_, err := app.Start(t.Context(), app.Config{Data: t.TempDir(), Rulebook: rules(t, "", ""), Keep: 5})
-	require.ErrorContains(t, err, "records cannot be kept for P5M only: Xinjiang network security regulations (2017), art. 13(3): at least P6M [interpretation]")
+	require.ErrorContains(t, err, "records cannot be kept for P5M only: Cybersecurity Law (as amended 2025), art. 23: at least P6M [interpretation]")
 	w := startWorldIn(t, t.TempDir(), func(c *app.Config) { c.Keep = 24 })
 	require.Equal(t, "P24M", askAt[api.LogState](w, api.EndpointLog, struct{}{}).Keep)
 	w.report("initial", at, inc, "r1", onSite+large)
@@ -167,7 +167,7 @@ func TestRetention_NotShorterThanTheLaw(t *testing.T) {
 	s := w.certified()
 	a := askAt[api.RemoveAnswer](w, api.EndpointArchive, api.ArchiveRequest{First: 1, Last: s.Size, Export: strings.Repeat("0", 64), Officer: "records-officer"})
 	require.Len(t, a.Errors, 1)
-	require.Contains(t, a.Errors[0].Message, "nothing younger than P24M is archived (Xinjiang network security regulations (2017), art. 13(3)")
+	require.Contains(t, a.Errors[0].Message, "nothing younger than P24M is archived (Cybersecurity Law (as amended 2025), art. 23")
 }
 
 // A report that was removed by order does not come back when it is sent again,
