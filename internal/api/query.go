@@ -62,7 +62,7 @@ type EscalationRow struct {
 	From           string            `json:"from"`
 	Act            event.Act         `json:"act"`
 	DueAt          *time.Time        `json:"dueAt"`
-	ReceivedAt     event.Stamp       `json:"receivedAt,omitzero"` // when its cause was received: decides who is responsible for a late escalation
+	ReceivedAt     event.Stamp       `json:"receivedAt,omitzero"` // when the report or act behind it arrived; tells whether the operator or a department was late
 	ReportedAt     time.Time         `json:"reportedAt"`
 	Late           bool              `json:"late"`
 	Standing       []event.Duty      `json:"standing,omitempty"` // told before, and late by a discovery time that was corrected since

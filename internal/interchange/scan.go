@@ -196,7 +196,7 @@ func (s *scanner) pass(n int) {
 	s.passed += int64(n)
 }
 
-// replayReader keeps what was read, so that it can be read again.
+// replayReader buffers its input, so that a broken value can be scanned again.
 type replayReader struct {
 	r     io.Reader
 	limit int // of kept, in bytes

@@ -68,8 +68,8 @@ func TestAnotherCurrencyIsUnknown(t *testing.T) {
 }
 
 // Decree 745 art. 18 ¶2 names kinds without numbers: read by the letter, every
-// interruption would be especially grave at minute 0. The kind is said where the grade is
-// met, and meets nothing by itself.
+// interruption would be especially grave at minute 0. A hit of that grade
+// lists its kinds, and a kind alone is no hit.
 func TestAssess_KindsWithoutNumbers(t *testing.T) {
 	s := embedded(t).InForce(t0)
 	for kind, facts := range map[string]string{

@@ -38,7 +38,7 @@ type Forbidden string
 
 func (f Forbidden) Error() string { return string(f) }
 
-// refusalOf returns what the caller is told of an error.
+// refusalOf returns the answer that a caller gets for an error.
 func refusalOf(err error) (code, text string) {
 	var full fault.Full
 	var frozen bus.Frozen
